@@ -1,0 +1,185 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Video readers: exact frames by number, nothing read that is not asked for.
+
+A frame number counts decoded frames in presentation order from 0.  It says
+nothing about time: in a video with a variable frame rate frame 30 is the 31st
+picture, whenever it is shown.  Every reader turns rotated videos upright, so
+that boxes and pixels agree with what a player shows.
+"""
+import os
+from abc import ABCMeta, abstractmethod
+from typing import NamedTuple, Sequence
+
+import numpy as np
+
+from costa_mm.registry import TRANSFORMS
+
+
+class VideoInfo(NamedTuple):
+    """What a container says of its video stream.
+
+    Attributes:
+        num_frames (int): Number of frames that the container lists.  Some
+            containers list a frame or two more than can be decoded.
+        fps (float): Average frame rate.
+        width (int): Width of the upright frame in pixels.
+        height (int): Height of the upright frame in pixels.
+    """
+    num_frames: int
+    fps: float
+    width: int
+    height: int
+
+
+class VideoReadError(ValueError):
+    """A video is there but does not give the frames it should."""
+
+
+class BaseVideoReader(metaclass=ABCMeta):
+    """A way to get frames out of a video file.
+
+    A reader keeps nothing open between two calls: it can be copied to worker
+    processes and leaks no file handle.
+    """
+
+    def probe(self, path: str) -> VideoInfo:
+        """Size, length and rate of a video, without decoding it.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            VideoReadError: If the file cannot be opened as a video.
+        """
+        self._check_exists(path)
+        return self._probe(path)
+
+    def read(self, path: str, frame_ids: Sequence[int]) -> np.ndarray:
+        """Decode some frames of a video.
+
+        Args:
+            path (str): The video file.
+            frame_ids (Sequence[int]): Frames, counted from 0, in any order.
+
+        Returns:
+            np.ndarray: RGB frames, (T, H, W, 3), uint8, in the order asked.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            IndexError: If a frame lies behind the end of the video.
+            VideoReadError: If the file cannot be opened or decoded.
+        """
+        self._check_exists(path)
+        ids = np.asarray(frame_ids, dtype=np.int64).reshape(-1)
+        if not len(ids):
+            raise ValueError(f'no frames asked of {path}')
+        if ids.min() < 0:
+            raise IndexError(f'frame {ids.min()} of {path}: frames count '
+                             'from 0')
+        return self._read(path, ids)
+
+    @abstractmethod
+    def _probe(self, path: str) -> VideoInfo:
+        """See :meth:`probe`; the file exists."""
+
+    @abstractmethod
+    def _read(self, path: str, ids: np.ndarray) -> np.ndarray:
+        """See :meth:`read`; the file exists and no id is negative."""
+
+    @staticmethod
+    def _check_exists(path: str) -> None:
+        if not os.path.isfile(path):
+            raise FileNotFoundError(f'no video file at {path}')
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}({self.__dict__})'
+
+
+def unreadable(path: str, reason: object) -> VideoReadError:
+    """The error for a file that is there and is not a usable video."""
+    size = os.path.getsize(path) if os.path.exists(path) else 0
+    text = ' '.join(str(reason).split())
+    return VideoReadError(
+        f'cannot decode {path} ({size} bytes): {text[:300]} -- the file is '
+        "broken or no video; fetch it again, or give the dataset on_error="
+        "'skip'")
+
+
+def behind_end(path: str, ids: np.ndarray, num_frames: int) -> IndexError:
+    """The error for a frame number that the video does not have."""
+    return IndexError(f'frame {int(ids.max())} of {path} does not exist: the '
+                      f'video has {num_frames} frames')
+
+
+@TRANSFORMS.register_module()
+class DecordReader(BaseVideoReader):
+    """Reads videos with decord.
+
+    decord decodes from the key frame before a wanted frame onwards and
+    converts only wanted frames to RGB.  Frames are decoded at their native
+    size: decord's own resizing changes pixels and saves no time.
+
+    Args:
+        num_threads (int): Decoding threads; 0 lets decord choose.  One is
+            right inside data loader workers.
+    """
+
+    def __init__(self, *, num_threads: int = 1) -> None:
+        self.num_threads = num_threads
+
+    def _open(self, path: str):
+        try:
+            import decord
+        except ImportError as e:
+            raise ImportError(
+                'decord is not installed: `pip install decord`, or read with '
+                "PyAV: LoadVideoFrames(reader=dict(type="
+                "'costa_mm.PyAVReader'))") from e
+        decord.logging.set_level(decord.logging.FATAL)
+        try:
+            return decord.VideoReader(path, num_threads=self.num_threads)
+        except (RuntimeError, ValueError) as e:  # DECORDError is a ValueError
+            raise unreadable(path, e) from None
+
+    def _probe(self, path: str) -> VideoInfo:
+        video = self._open(path)
+        height, width = self._decode(path, video, np.zeros(1, int)).shape[1:3]
+        return VideoInfo(
+            len(video), float(video.get_avg_fps()), int(width), int(height))
+
+    def _read(self, path: str, ids: np.ndarray) -> np.ndarray:
+        video = self._open(path)
+        if ids.max() >= len(video):
+            raise behind_end(path, ids, len(video))
+        return self._decode(path, video, ids)
+
+    @staticmethod
+    def _decode(path: str, video, ids: np.ndarray) -> np.ndarray:
+        try:
+            return video.get_batch(ids).asnumpy()
+        except (RuntimeError, ValueError) as e:
+            raise unreadable(path, e) from None
+
+
+@TRANSFORMS.register_module()
+class PyAVReader(BaseVideoReader):
+    """Reads videos with PyAV (FFmpeg), where decord has no wheel.
+
+    The packets are listed once to know the time stamp of every frame; then
+    the decoder jumps to the key frame before each wanted frame and stops
+    after the last one.
+
+    Args:
+        num_threads (int): Decoding threads; 0 lets FFmpeg choose.
+    """
+
+    def __init__(self, *, num_threads: int = 1) -> None:
+        self.num_threads = num_threads
+
+    def _probe(self, path: str) -> VideoInfo:
+        from .pyav_backend import PyAVVideo
+        with PyAVVideo(path, self.num_threads) as video:
+            return video.info()
+
+    def _read(self, path: str, ids: np.ndarray) -> np.ndarray:
+        from .pyav_backend import PyAVVideo
+        with PyAVVideo(path, self.num_threads) as video:
+            return video.frames(ids)

@@ -1,0 +1,64 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""From a results dict to what a model takes."""
+from typing import Sequence
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+
+from costa_mm.registry import TRANSFORMS
+from costa_mm.structures import TubeDataSample
+
+META_KEYS = ('sample_id', 'video_path', 'video_id', 'num_frames', 'fps',
+             'ori_shape', 'img_shape', 'frame_ids', 'sentence', 'qtype',
+             'factors', 'flip', 'draw')
+
+
+@TRANSFORMS.register_module()
+class PackSTVGInputs(BaseTransform):
+    """Pack frames and annotations.
+
+    The frames are not copied: the tensor is a (T, 3, H, W) view of the
+    (T, H, W, 3) array, channels last in memory, uint8.  Normalising and
+    padding belong to the data preprocessor.
+
+    Required Keys:
+
+    - imgs
+    - gt_boxes, gt_box_mask, gt_span, gt_tube (optional)
+    - those of ``meta_keys``, where they exist
+
+    Modified Keys:
+
+    - inputs
+    - data_samples
+
+    Args:
+        meta_keys (Sequence[str]): What becomes meta information.
+    """
+
+    def __init__(self, *, meta_keys: Sequence[str] = META_KEYS) -> None:
+        self.meta_keys = tuple(meta_keys)
+
+    def transform(self, results: dict) -> dict:
+        """Pack the sample.
+
+        Returns:
+            dict: ``inputs`` (Tensor, (T, 3, H, W), uint8, RGB) and
+            ``data_samples`` (:obj:`TubeDataSample`).
+        """
+        imgs = np.ascontiguousarray(results['imgs'])
+        meta = {k: results[k] for k in self.meta_keys if k in results}
+        sample = TubeDataSample(metainfo=meta)
+        if 'gt_boxes' in results:
+            sample.gt_boxes = torch.from_numpy(results['gt_boxes'])
+            sample.gt_box_mask = torch.from_numpy(results['gt_box_mask'])
+        if results.get('gt_span') is not None:
+            sample.gt_span = torch.tensor(results['gt_span'])
+        if results.get('gt_tube') is not None:
+            sample.gt_tube = results['gt_tube']
+        inputs = torch.from_numpy(imgs).permute(0, 3, 1, 2)
+        return dict(inputs=inputs, data_samples=sample)
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(meta_keys={self.meta_keys})'

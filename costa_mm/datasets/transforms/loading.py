@@ -1,0 +1,143 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Frames from a video file, boxes from a tube."""
+from typing import Optional, Union
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from costa_mm.registry import TRANSFORMS
+from ..readers import BaseVideoReader, VideoReadError
+
+
+@TRANSFORMS.register_module()
+class LoadVideoFrames(BaseTransform):
+    """Decode the sampled frames, and only those, at their native size.
+
+    Some containers list a frame or two more than they hold.  Sampled frames
+    behind the last one that can be decoded are dropped, not replaced.
+
+    Required Keys:
+
+    - video_path
+    - frame_ids
+    - width, height (optional)
+
+    Modified Keys:
+
+    - imgs
+    - frame_ids
+    - ori_shape
+    - img_shape
+    - flip
+
+    Args:
+        reader (dict or :obj:`BaseVideoReader`, optional): The back end;
+            decord by default.
+        tail_tolerance (int): How many frames the annotation may count more
+            than the video has.
+    """
+
+    def __init__(self,
+                 *,
+                 reader: Optional[Union[dict, BaseVideoReader]] = None,
+                 tail_tolerance: int = 3) -> None:
+        reader = reader or dict(type='costa_mm.DecordReader')
+        self.reader = TRANSFORMS.build(reader) if isinstance(
+            reader, dict) else reader
+        self.tail_tolerance = tail_tolerance
+
+    def transform(self, results: dict) -> dict:
+        """Add ``imgs``, (T, H, W, 3), uint8, RGB.
+
+        Raises:
+            FileNotFoundError: If the video is not there.
+            VideoReadError: If it does not decode, ends too early or has
+                another size than annotated.
+        """
+        path, ids = results['video_path'], results['frame_ids']
+        imgs, ids = self._read(path, ids)
+        height, width = imgs.shape[1:3]
+        self._check_size(results, height, width)
+        results['imgs'] = imgs
+        results['frame_ids'] = ids
+        results['ori_shape'] = (height, width)
+        results['img_shape'] = (height, width)
+        results['flip'] = False
+        return results
+
+    def _read(self, path: str, ids: np.ndarray) -> tuple:
+        try:
+            return self.reader.read(path, ids), ids
+        except IndexError:
+            count = self.reader.count(path)
+        kept = ids[ids < count]
+        if not len(kept) or int(ids.max()) >= count + self.tail_tolerance:
+            raise VideoReadError(
+                f'{path} holds {count} frames, but frame {int(ids.max())} is '
+                'asked for: the annotation belongs to another version of the '
+                'video, or the video is cut off')
+        return self.reader.read(path, kept), kept
+
+    @staticmethod
+    def _check_size(results: dict, height: int, width: int) -> None:
+        known = (results.get('height'), results.get('width'))
+        if None not in known and known != (height, width):
+            raise VideoReadError(
+                f"{results['video_path']} is {width} x {height}, its "
+                f'annotation says {known[1]} x {known[0]}: boxes would be '
+                'in the wrong place; use the annotated version of the video '
+                'or correct the annotation')
+
+    def __repr__(self) -> str:
+        return (f'{type(self).__name__}(reader={self.reader}, '
+                f'tail_tolerance={self.tail_tolerance})')
+
+
+@TRANSFORMS.register_module()
+class LoadTubeAnnotations(BaseTransform):
+    """Put the true tube on the sampled frames.
+
+    Without a ground truth (testing) nothing is added.
+
+    Required Keys:
+
+    - gt_tube
+    - frame_ids
+    - ori_shape
+    - img_shape
+
+    Modified Keys:
+
+    - gt_boxes
+    - gt_box_mask
+    - gt_span (only if a sampled frame lies inside the event)
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Add boxes (T, 4), their mask (T, ) and the span (first, last)."""
+        tube = results.get('gt_tube')
+        if tube is None:
+            return results
+        ids = results['frame_ids']
+        inside = np.flatnonzero((ids >= tube.span[0]) & (ids < tube.span[1]))
+        if len(inside):
+            results['gt_span'] = (int(inside[0]), int(inside[-1]))
+        boxes = np.zeros((len(ids), 4), dtype=np.float32)
+        mask = np.zeros(len(ids), dtype=bool)
+        if len(tube.frame_ids):
+            at = np.searchsorted(tube.frame_ids, ids)
+            at = np.minimum(at, len(tube.frame_ids) - 1)
+            mask[inside] = tube.frame_ids[at[inside]] == ids[inside]
+            boxes[mask] = tube.boxes[at[mask]] * self._scale(results)
+        results['gt_boxes'] = boxes
+        results['gt_box_mask'] = mask
+        return results
+
+    @staticmethod
+    def _scale(results: dict) -> np.ndarray:
+        """Frames may come from a cache that is smaller than the source."""
+        (h, w), (ori_h, ori_w) = results['img_shape'], results['ori_shape']
+        return np.array([w / ori_w, h / ori_h] * 2, dtype=np.float64)
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}()'
