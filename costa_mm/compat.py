@@ -1,0 +1,262 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Holes of the packages below us, each closed in one function.
+
+Nothing else in the package knows about them.  :func:`check_dependencies` and
+:func:`apply` run when ``costa_mm`` is imported; the model libraries are
+imported by :func:`import_mmdet_models` and :func:`import_mmaction_models`,
+which ``costa_mm.models`` calls before it names any of their parts.
+
+Known and left alone, because nothing of ours needs them: with setuptools >= 81
+there is no ``pkg_resources``, so ``_base_ = 'mmdet::...'``,
+``mmengine.utils.is_installed`` and ``mmengine.hub`` fail (mmengine 0.10.7).
+"""
+import argparse
+import importlib
+import importlib.util
+import os
+import sys
+import types
+from contextlib import contextmanager
+from importlib import metadata
+from typing import Iterator, Tuple
+
+# distribution names, accepted range, pip line that mends
+_RANGES: Tuple[Tuple[Tuple[str, ...], str, str, str], ...] = (
+    (('torch', ), '2.1.0', '3.0.0', 'pip install torch==2.13.0'),
+    (('mmengine', 'mmengine-lite'), '0.10.0', '1.0.0',
+     'pip install mmengine==0.10.7'),
+    # mmdet 3.3.0 and mmaction2 1.2.0 both refuse mmcv >= 2.2.0
+    (('mmcv', 'mmcv-lite'), '2.0.0', '2.2.0',
+     'pip install mmcv-lite==2.1.0'),
+    (('mmdet', ), '3.1.0', '3.4.0', 'pip install mmdet==3.3.0'),
+    (('mmaction2', ), '1.1.0', '1.3.0', 'pip install mmaction2==1.2.0'),
+    (('transformers', ), '4.40.0', '6.0.0',
+     'pip install transformers==5.23.0'),
+)
+
+
+def _installed_version(names: Tuple[str, ...]) -> str:
+    """Version of the first of ``names`` that is installed, or ''."""
+    for name in names:
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return ''
+
+
+def _release(version: str) -> Tuple[int, ...]:
+    """'2.13.0+cpu' -> (2, 13, 0); anything after the numbers is dropped."""
+    numbers = []
+    for part in version.split('+')[0].split('.')[:3]:
+        digits = ''
+        for char in part:
+            if not char.isdigit():
+                break
+            digits += char
+        numbers.append(int(digits or 0))
+    return tuple(numbers)
+
+
+def check_dependencies() -> None:
+    """Refuse to start with a missing package or one out of range.
+
+    Raises:
+        ImportError: Names every offender and the pip line that mends it.
+    """
+    wrong = []
+    for names, low, high, mend in _RANGES:
+        version = _installed_version(names)
+        label = ' or '.join(names)
+        if not version:
+            wrong.append(f'{label} is not installed; {mend}')
+        elif not _release(low) <= _release(version) < _release(high):
+            wrong.append(f'{label} {version} is installed, but costa_mm needs '
+                         f'>={low},<{high}; {mend}')
+    if wrong:
+        raise ImportError('costa_mm cannot run here:\n  ' +
+                          '\n  '.join(wrong))
+
+
+def allow_checkpoint_globals() -> None:
+    """Let ``weights_only=True`` read what OpenMMLab checkpoints hold.
+
+    open-mmlab/mmengine#1655: torch >= 2.6 refuses ``HistoryBuffer`` and the
+    NumPy scalars of the message hub, so resuming fails.  MDETR's and older
+    OpenMMLab checkpoints also pickle an ``argparse.Namespace``.
+    """
+    import numpy as np
+    import torch
+    from mmengine.logging import HistoryBuffer
+    core = getattr(np, '_core', None) or np.core
+    multiarray = core.multiarray
+    names = [
+        HistoryBuffer, argparse.Namespace, np.ndarray, np.dtype,
+        multiarray._reconstruct, multiarray.scalar
+    ]
+    # torch looks names up as they were pickled, and NumPy 1 and 2 differ
+    names += [(multiarray._reconstruct,
+               'numpy.core.multiarray._reconstruct'),
+              (multiarray.scalar, 'numpy.core.multiarray.scalar')]
+    # a HistoryBuffer pickles its dispatch table's statistics methods
+    names += [
+        value for key, value in vars(HistoryBuffer).items()
+        if key in ('current', 'max', 'mean', 'min')
+    ]
+    names += [getattr, type(np.dtype('float64'))]
+    names += [
+        type(np.dtype(d)) for d in ('float32', 'float16', 'int64', 'int32',
+                                    'uint8', 'uint32', 'bool')
+    ]
+    torch.serialization.add_safe_globals(names)
+
+
+def apply() -> None:
+    """Everything that has to be mended before anything else runs."""
+    if hasattr(__import__('torch').serialization, 'add_safe_globals'):
+        allow_checkpoint_globals()
+
+
+# --------------------------------------------------------------- mmcv-lite
+class _MissingOps(types.ModuleType):
+    """Stands in for ``mmcv._ext``; any op raises when it is called."""
+
+    def __getattr__(self, name: str):
+        if name.startswith('__'):
+            raise AttributeError(name)
+
+        def missing_op(*args, **kwargs):
+            raise RuntimeError(
+                f'the compiled op {name} needs full mmcv, and mmcv-lite is '
+                'installed: pip uninstall mmcv-lite && '
+                'pip install mmcv==2.1.0')
+
+        return missing_op
+
+
+def _mmcv_is_lite() -> bool:
+    return importlib.util.find_spec('mmcv._ext') is None
+
+
+@contextmanager
+def _stand_in(modules: dict) -> Iterator[None]:
+    """Put modules into ``sys.modules`` for the time of an import."""
+    sys.modules.update(modules)
+    try:
+        yield
+    finally:
+        for name in modules:
+            sys.modules.pop(name, None)
+
+
+def import_mmcv_ops() -> None:
+    """Import ``mmcv.ops`` with mmcv-lite, which has no compiled ops.
+
+    mmdet imports all of them.  The stand-in is removed again at once, since
+    mmengine's ``mmcv_full_available`` calls ``pkgutil.find_loader``, which
+    crashes on a module without a spec.
+    """
+    if 'mmcv.ops' in sys.modules:
+        return
+    if not _mmcv_is_lite():
+        importlib.import_module('mmcv.ops')
+        return
+    with _stand_in({'mmcv._ext': _MissingOps('mmcv._ext')}):
+        importlib.import_module('mmcv.ops')
+
+
+def import_mmdet_models() -> None:
+    """Import ``mmdet.models`` so that ``mmdet.*`` types can be built."""
+    import_mmcv_ops()
+    importlib.import_module('mmdet.models')
+
+
+# --------------------------------------------------------------- mmaction2
+def _drn_stand_ins() -> dict:
+    """The PyPI wheel of mmaction2 1.2.0 lacks ``localizers/drn``.
+
+    open-mmlab/mmaction2#2714.  Nothing is done if the folder exists.
+    """
+    spec = importlib.util.find_spec('mmaction')
+    root = list(spec.submodule_search_locations)[0]
+    if os.path.isdir(os.path.join(root, 'models', 'localizers', 'drn')):
+        return {}
+    package = types.ModuleType('mmaction.models.localizers.drn')
+    package.__path__ = []
+    module = types.ModuleType('mmaction.models.localizers.drn.drn')
+
+    class DRN:
+        """Says what is missing when somebody builds it."""
+
+        def __init__(self, *args, **kwargs):
+            raise RuntimeError('the wheel of mmaction2 1.2.0 lacks DRN '
+                               '(open-mmlab/mmaction2#2714)')
+
+    module.DRN = DRN
+    return {package.__name__: package, module.__name__: module}
+
+
+@contextmanager
+def _without_mmaction_multimodal() -> Iterator[None]:
+    """Keep mmaction2's multimodal models out of the import.
+
+    ``WITH_MULTIMODAL`` is true as soon as transformers is installed, though
+    those models need timm and transformers 4.  We use none of them.
+    """
+    dependency = importlib.import_module('mmaction.utils.dependency')
+    before = dependency.WITH_MULTIMODAL
+    dependency.WITH_MULTIMODAL = False
+    try:
+        yield
+    finally:
+        dependency.WITH_MULTIMODAL = before
+
+
+def import_mmaction_models() -> None:
+    """Import ``mmaction.models`` so that ``mmaction.*`` can be built."""
+    if 'mmaction.models' in sys.modules:
+        return
+    import_mmcv_ops()
+    try:
+        with _stand_in(_drn_stand_ins()), _without_mmaction_multimodal():
+            importlib.import_module('mmaction.models')
+    except ModuleNotFoundError as e:
+        if e.name == 'importlib_metadata':  # used, but not declared
+            raise ImportError('mmaction2 needs importlib_metadata: '
+                              'pip install importlib_metadata') from e
+        raise
+
+
+# ------------------------------------------------- distributed without CUDA
+def init_dist_without_cuda(launcher: str) -> bool:
+    """Start the gloo process group where there is no accelerator.
+
+    mmengine's ``launcher='pytorch'`` calls ``torch.cuda.set_device``; it does
+    nothing when the group exists already.
+
+    Args:
+        launcher (str): 'none' or 'pytorch'.
+
+    Returns:
+        bool: Whether this run is distributed over CPU processes.  The model
+        wrapper then needs ``device_ids=None``, since the Runner hands DDP a
+        device otherwise (see :func:`cpu_model_wrapper`).
+
+    Raises:
+        ValueError: For another launcher on a machine without CUDA.
+    """
+    import torch
+    import torch.distributed as dist
+    if launcher == 'none' or torch.cuda.is_available():
+        return False
+    if launcher != 'pytorch':
+        raise ValueError(f'launcher {launcher!r} needs an accelerator; '
+                         "on CPUs use --launcher pytorch (torchrun)")
+    if not dist.is_initialized():
+        dist.init_process_group(backend='gloo')
+    return True
+
+
+def cpu_model_wrapper(**kwargs) -> dict:
+    """``model_wrapper_cfg`` for DDP over CPU processes."""
+    return dict(type='MMDistributedDataParallel', device_ids=None, **kwargs)

@@ -1,0 +1,10 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Video backbones."""
+from .collaborative_resnet import CollaborativeResNet
+from .connections import (ConcatConnection, HadamardConnection,
+                          NormSumConnection)
+
+__all__ = [
+    'CollaborativeResNet', 'ConcatConnection', 'HadamardConnection',
+    'NormSumConnection'
+]

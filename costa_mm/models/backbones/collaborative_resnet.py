@@ -1,0 +1,183 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Space-time collaborative encoder: Eq. (1) and Fig. 4 of CoSTA."""
+from typing import List, Optional, Sequence, Tuple, Union
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule, ModuleList
+from torch import Tensor, nn
+
+from costa_mm.registry import MODELS
+
+Part = Union[dict, nn.Module, None]
+
+
+def _build(part: Part) -> Optional[nn.Module]:
+    """A part may come as a config, as a module, or not at all."""
+    return MODELS.build(part) if isinstance(part, dict) else part
+
+
+def _stage_channels(resnet: nn.Module) -> List[int]:
+    """Output channels of every stage; each doubles the one before."""
+    stages = len(resnet.res_layers)
+    return [resnet.feat_dim // 2**(stages - 1 - i) for i in range(stages)]
+
+
+@MODELS.register_module()
+class CollaborativeResNet(BaseModule):
+    """A 2D and a 3D ResNet, connected after each of their stages.
+
+    With x_l the output of stage l of the 2D pathway and phi_l stage l of the
+    3D pathway, Eq. (1) reads::
+
+        y_1 = phi_1(stem(V)) (.) x_1
+        y_l = phi_l(y_{l-1}) (.) x_l,    l = 2, 3, 4
+
+    where (.) is the ``connection``.  With one pathway only (Table 3a), y_l is
+    x_l or phi_l(y_{l-1}).  Time is never strided, and a video of a padded
+    batch gets the result that it would have alone: padded frames are not
+    computed at all.
+
+    Args:
+        spatial (dict or nn.Module, optional): 2D pathway, ``mmdet.ResNet``;
+            None for "3D only".
+        temporal (dict or nn.Module, optional): 3D pathway,
+            ``mmaction.ResNet3d`` with temporal strides 1 and
+            ``with_pool2=False``; None for "2D only".
+        connection (dict): How the pathways are connected; built once per
+            stage with its number of ``channels``.
+        out_indices (Sequence[int]): Stages to return, from 0.
+        single_output (bool): Return the only map itself instead of a tuple
+            with one map, as mmaction2's recognisers expect.
+        frame_chunk (int, optional): Number of frames that pass through the 2D
+            pathway at a time; all at once by default.
+        init_cfg (dict, optional): Initialisation config.
+
+    Raises:
+        ValueError: If there is no pathway, if they differ in channels, or if
+            the 3D pathway would shorten time.
+    """
+
+    def __init__(self,
+                 *,
+                 spatial: Part = None,
+                 temporal: Part = None,
+                 connection: dict = dict(type='costa_mm.NormSumConnection'),
+                 out_indices: Sequence[int] = (3, ),
+                 single_output: bool = False,
+                 frame_chunk: Optional[int] = None,
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__(init_cfg=init_cfg)
+        self.spatial = _build(spatial)
+        self.temporal = _build(temporal)
+        self.out_indices = tuple(out_indices)
+        self.single_output = single_output
+        self.frame_chunk = frame_chunk
+        if single_output and len(self.out_indices) != 1:
+            raise ValueError('single_output needs exactly one of out_indices')
+        self._check_pathways()
+        self.stage_channels = _stage_channels(self.spatial or self.temporal)
+        self.out_channels = self.stage_channels[self.out_indices[-1]]
+        self.connections = None
+        if self.spatial is not None and self.temporal is not None:
+            self.connections = ModuleList(
+                MODELS.build({
+                    **connection, 'channels': c
+                }) for c in self.stage_channels)
+
+    def _check_pathways(self) -> None:
+        if self.spatial is None and self.temporal is None:
+            raise ValueError('CollaborativeResNet needs a spatial or a '
+                             'temporal pathway')
+        if self.temporal is not None:
+            if self.temporal.with_pool2 or self.temporal.pool1_stride_t != 1 \
+                    or self.temporal.conv1_stride_t != 1 \
+                    or set(self.temporal.temporal_strides) != {1}:
+                raise ValueError(
+                    'the 3D pathway shortens time: set with_pool2=False, '
+                    'conv1_stride_t=1, pool1_stride_t=1 and '
+                    'temporal_strides=(1, 1, 1, 1)')
+        if self.spatial is not None and self.temporal is not None:
+            two, three = map(_stage_channels, (self.spatial, self.temporal))
+            if two != three:
+                raise ValueError('the pathways differ in channels per stage: '
+                                 f'2D {two}, 3D {three}')
+
+    def forward(
+        self,
+        x: Tensor,
+        durations: Optional[Sequence[int]] = None
+    ) -> Union[Tensor, Tuple[Tensor, ...]]:
+        """Encode videos, or images as videos of one frame.
+
+        Args:
+            x (Tensor): Videos (N, 3, T, H, W) or images (N, 3, H, W).
+            durations (Sequence[int], optional): Valid frames of each video;
+                all T by default.
+
+        Returns:
+            tuple[Tensor] or Tensor: y_l for l in ``out_indices``,
+            (N, C_l, T, H_l, W_l), zeros on padded frames; without T where
+            images came in; the map itself with ``single_output``.
+        """
+        is_image = x.dim() == 4
+        if is_image:
+            x = x.unsqueeze(2)  # (N, 3, 1, H, W)
+        outs = self._forward_padded(x, durations)
+        if is_image:
+            outs = tuple(y.squeeze(2) for y in outs)
+        return outs[0] if self.single_output else outs
+
+    def _forward_padded(
+            self, x: Tensor,
+            durations: Optional[Sequence[int]]) -> Tuple[Tensor, ...]:
+        """Encode the videos of each length together, without padding."""
+        total = x.shape[2]
+        if durations is None or all(d == total for d in durations):
+            return self._forward_equal(x)
+        groups = {
+            d: [i for i, other in enumerate(durations) if other == d]
+            for d in sorted(set(durations))
+        }
+        parts = []
+        for length, rows in groups.items():
+            outs = self._forward_equal(x[rows, :, :length])
+            # (n, C, length, h, w) -> (n, C, T, h, w)
+            parts.append([
+                F.pad(y, (0, 0, 0, 0, 0, total - length)) for y in outs
+            ])
+        order = [i for rows in groups.values() for i in rows]
+        back = torch.tensor(order, device=x.device).argsort()
+        return tuple(torch.cat(ys).index_select(0, back) for ys in zip(*parts))
+
+    def _forward_equal(self, x: Tensor) -> Tuple[Tensor, ...]:
+        """Eq. (1) for videos without padding, (N, 3, T, H, W)."""
+        spatial = self._forward_spatial(x)
+        if self.temporal is None:
+            return tuple(spatial[i] for i in self.out_indices)
+        outs = []
+        y = self.temporal.conv1(x)
+        if self.temporal.with_pool1:
+            y = self.temporal.maxpool(y)
+        for i, name in enumerate(self.temporal.res_layers):
+            y = getattr(self.temporal, name)(y)  # phi_l(y_{l-1})
+            if self.connections is not None:
+                y = self.connections[i](y, spatial[i])
+            if i in self.out_indices:
+                outs.append(y)
+            if i == self.out_indices[-1]:
+                break
+        return tuple(outs)
+
+    def _forward_spatial(self, x: Tensor) -> List[Tensor]:
+        """x_1 .. x_4 of every frame, each (N, C_l, T, H_l, W_l)."""
+        if self.spatial is None:
+            return []
+        num, _, length = x.shape[:3]
+        frames = x.transpose(1, 2).flatten(0, 1)  # (N * T, 3, H, W)
+        chunks = frames.split(self.frame_chunk or len(frames))
+        stages = zip(*(self.spatial(chunk) for chunk in chunks))
+        return [
+            torch.cat(s).unflatten(0, (num, length)).transpose(1, 2)
+            for s in stages
+        ]

@@ -1,0 +1,70 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""The connection of two pathways in Eq. (1) of CoSTA, by Table 3b."""
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from costa_mm.registry import MODELS
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of (N, C, T, h, w), cell by cell.
+
+    Statistics of one position never see another, so padding cannot leak in.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (N, C, T, h, w) over C."""
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+@MODELS.register_module()
+class NormSumConnection(BaseModule):
+    """Sum with feature normalisation, the best of Table 3b (the default).
+
+    Args:
+        channels (int): Channels of both pathways at this stage.
+    """
+
+    def __init__(self, *, channels: int) -> None:
+        super().__init__()
+        self.norm_2d = ChannelNorm(channels)
+        self.norm_3d = ChannelNorm(channels)
+
+    def forward(self, temporal: Tensor, spatial: Tensor) -> Tensor:
+        """phi_l(y_{l-1}) and x_l, both (N, C, T, h, w), to y_l, the same."""
+        return self.norm_3d(temporal) + self.norm_2d(spatial)
+
+
+@MODELS.register_module()
+class HadamardConnection(BaseModule):
+    """Element-wise product of the two pathways (Table 3b).
+
+    Args:
+        channels (int): Channels of both pathways; unused, for one signature.
+    """
+
+    def __init__(self, *, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, temporal: Tensor, spatial: Tensor) -> Tensor:
+        """phi_l(y_{l-1}) and x_l, both (N, C, T, h, w), to y_l, the same."""
+        return temporal * spatial
+
+
+@MODELS.register_module()
+class ConcatConnection(BaseModule):
+    """Concatenation and a 1x1x1 convolution back to C (Table 3b).
+
+    Args:
+        channels (int): Channels of both pathways at this stage.
+    """
+
+    def __init__(self, *, channels: int) -> None:
+        super().__init__()
+        self.reduce = nn.Conv3d(2 * channels, channels, kernel_size=1)
+
+    def forward(self, temporal: Tensor, spatial: Tensor) -> Tensor:
+        """phi_l(y_{l-1}) and x_l, both (N, C, T, h, w), to y_l, the same."""
+        return self.reduce(torch.cat((temporal, spatial), dim=1))

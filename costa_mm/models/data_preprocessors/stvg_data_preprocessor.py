@@ -1,0 +1,79 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Normalises and pads videos, on the device."""
+from typing import List, Sequence
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor
+
+from costa_mm.registry import MODELS
+from costa_mm.structures import VideoBatch
+
+
+@MODELS.register_module()
+class STVGDataPreprocessor(BaseDataPreprocessor):
+    """Move a batch to the device, normalise it, pad it in time and space.
+
+    Padding happens here and nowhere else; all later stages use the masks.
+
+    Args:
+        mean (Sequence[float]): Mean of R, G, B in [0, 255] (ImageNet's).
+        std (Sequence[float]): Standard deviation of R, G, B.
+        pad_size_divisor (int): Height and width are padded to multiples.
+        non_blocking (bool): Whether to copy asynchronously.
+
+    Raises:
+        ValueError: If a video is not (T, 3, H, W).
+    """
+
+    def __init__(self,
+                 *,
+                 mean: Sequence[float] = (123.675, 116.28, 103.53),
+                 std: Sequence[float] = (58.395, 57.12, 57.375),
+                 pad_size_divisor: int = 32,
+                 non_blocking: bool = False) -> None:
+        super().__init__(non_blocking=non_blocking)
+        self.pad_size_divisor = pad_size_divisor
+        for name, value in (('mean', mean), ('std', std)):
+            self.register_buffer(
+                name, torch.tensor(value).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Prepare a batch.
+
+        Args:
+            data (dict): 'inputs', a list of B uint8 videos (T, 3, H, W) in
+                RGB, and 'data_samples', a list of B samples.
+            training (bool): Unused.
+
+        Returns:
+            dict: 'inputs' (:obj:`VideoBatch`) and 'data_samples'.
+        """
+        data = self.cast_data(data)
+        return dict(
+            inputs=self.stack(data['inputs']),
+            data_samples=data.get('data_samples'))
+
+    def stack(self, videos: List[Tensor]) -> VideoBatch:
+        """Pad B videos (T, 3, H, W), uint8, to one batch."""
+        for i, video in enumerate(videos):
+            if video.dim() != 4 or video.shape[1] != 3:
+                raise ValueError(f'video {i} of the batch is not (T, 3, H, W)'
+                                 f' but {tuple(video.shape)}')
+        durations = tuple(len(v) for v in videos)
+        div = self.pad_size_divisor
+        height, width = (
+            -(-max(v.shape[d] for v in videos) // div) * div for d in (2, 3))
+        frames = self.mean.new_zeros(
+            len(videos), max(durations), 3, height, width)
+        frame_mask = torch.ones(
+            frames.shape[:2], dtype=torch.bool, device=frames.device)
+        pixel_mask = torch.ones(
+            len(videos), height, width, dtype=torch.bool,
+            device=frames.device)
+        for i, video in enumerate(videos):
+            t, _, h, w = video.shape
+            frames[i, :t, :, :h, :w] = (video.float() - self.mean) / self.std
+            frame_mask[i, :t] = False
+            pixel_mask[i, :h, :w] = False
+        return VideoBatch(frames, durations, frame_mask, pixel_mask)

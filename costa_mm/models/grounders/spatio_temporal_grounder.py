@@ -1,0 +1,183 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""The one grounder: a method is a config plus its own neck and head."""
+from typing import Dict, List, Optional, Union
+
+import numpy as np
+import torch.nn.functional as F
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+
+from costa_mm.registry import MODELS
+from costa_mm.structures import (FusedMemory, TextFeatures, Tube,
+                                 TubeDataSample, TubeOutputs, VideoBatch,
+                                 VisualFeatures)
+
+from ..utils import (SampledTube, TestConfig, decode_tubes, densify_boxes,
+                     merge_passes)
+
+Part = Union[dict, nn.Module]
+
+
+@MODELS.register_module()
+class SpatioTemporalGrounder(BaseModel):
+    """Video and sentence in, tube out.
+
+    The flow::
+
+        frames --> backbone ------.
+                                   >--> neck --> head --> losses | tube
+        sentence --> text encoder '
+
+        extract_video, encode_text, fuse, then head.loss or head.predict
+
+    Every part may be a config or a module.
+
+    Args:
+        backbone (dict or nn.Module): (B, 3, T, H, W) and durations to a tuple
+            of feature maps, of which the last is used.
+        text_encoder (dict or nn.Module): Sentences to :obj:`TextFeatures`.
+        neck (dict or nn.Module): Both to :obj:`FusedMemory`.
+        head (dict or nn.Module): A :class:`BaseTubeHead`.
+        test_cfg (dict, optional): Options of :class:`TestConfig`.
+        train_cfg (dict, optional): None; there are no training options here.
+        data_preprocessor (dict or nn.Module, optional): Defaults to
+            :class:`STVGDataPreprocessor`.
+        init_cfg (dict, optional): Initialisation config, for instance
+            ``dict(type='Pretrained', checkpoint=...)``.
+    """
+
+    def __init__(self,
+                 *,
+                 backbone: Part,
+                 text_encoder: Part,
+                 neck: Part,
+                 head: Part,
+                 test_cfg: Optional[dict] = None,
+                 train_cfg: Optional[dict] = None,
+                 data_preprocessor: Optional[Part] = None,
+                 init_cfg: Optional[dict] = None) -> None:
+        if data_preprocessor is None:
+            data_preprocessor = dict(type='costa_mm.STVGDataPreprocessor')
+        if isinstance(data_preprocessor, dict):
+            data_preprocessor = MODELS.build(data_preprocessor)
+        super().__init__(
+            data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        if train_cfg:
+            raise ValueError('SpatioTemporalGrounder has no train_cfg '
+                             f'options: {train_cfg}')
+        self.test_cfg = TestConfig(**(test_cfg or {}))
+
+        def build(part: Part) -> nn.Module:
+            return MODELS.build(part) if isinstance(part, dict) else part
+
+        self.backbone = build(backbone)
+        self.text_encoder = build(text_encoder)
+        self.neck = build(neck)
+        self.head = build(head)
+
+    def forward(
+        self,
+        inputs: VideoBatch,
+        data_samples: List[TubeDataSample],
+        mode: str = 'tensor'
+    ) -> Union[Dict[str, Tensor], List[TubeDataSample], TubeOutputs]:
+        """MMEngine's three modes.
+
+        Args:
+            inputs (VideoBatch): From the data preprocessor.
+            data_samples (list[TubeDataSample]): B samples.
+            mode (str): 'loss' returns losses by name, 'predict' samples with
+                ``pred_*`` fields, 'tensor' the head's raw outputs.
+
+        Raises:
+            ValueError: For another mode.
+        """
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        if mode == 'predict':
+            return self.predict(inputs, data_samples)
+        if mode == 'tensor':
+            return self.head.predict(self.fuse(inputs, data_samples))
+        raise ValueError(f"mode {mode!r} is none of 'loss', 'predict', "
+                         "'tensor'")
+
+    def loss(self, inputs: VideoBatch,
+             data_samples: List[TubeDataSample]) -> Dict[str, Tensor]:
+        """Losses of a batch, by name."""
+        return self.head.loss(self.fuse(inputs, data_samples), data_samples)
+
+    def predict(self, inputs: VideoBatch,
+                data_samples: List[TubeDataSample]) -> List[TubeDataSample]:
+        """Samples with their predictions; ground truth is never read."""
+        metas = [sample.metainfo for sample in data_samples]
+        text = self.encode_text([meta['sentence'] for meta in metas])
+        if self.test_cfg.two_pass:
+            tubes = self._predict_two_pass(inputs, text, metas)
+        else:
+            tubes = self._predict_pass(inputs, text, metas)
+        for sample, tube in zip(data_samples, tubes):
+            self._write_prediction(sample, tube)
+        return data_samples
+
+    # ---------------------------------------------------------------- steps
+    def extract_video(self, inputs: VideoBatch) -> VisualFeatures:
+        """Frames (B, T, 3, H, W) to features (B, T, C', h, w)."""
+        videos = inputs.frames.transpose(1, 2)  # (B, 3, T, H, W)
+        features = self.backbone(videos, inputs.durations)[-1]
+        cell_mask = F.interpolate(
+            inputs.pixel_mask[None].float(), size=features.shape[-2:])
+        return VisualFeatures(
+            features.transpose(1, 2), inputs.frame_mask, cell_mask[0].bool())
+
+    def encode_text(self, sentences: List[str]) -> TextFeatures:
+        """Sentences to tokens (B, L, C)."""
+        return self.text_encoder(sentences)
+
+    def fuse(self, inputs: VideoBatch,
+             data_samples: List[TubeDataSample]) -> FusedMemory:
+        """Everything up to the neck."""
+        text = self.encode_text([s.sentence for s in data_samples])
+        return self.neck(self.extract_video(inputs), text)
+
+    # ----------------------------------------------------------- prediction
+    def _predict_pass(self, inputs: VideoBatch, text: TextFeatures,
+                      metas: List[dict]) -> List[SampledTube]:
+        memory = self.neck(self.extract_video(inputs), text)
+        return decode_tubes(self.head.predict(memory), metas, self.test_cfg)
+
+    def _predict_two_pass(self, inputs: VideoBatch, text: TextFeatures,
+                          metas: List[dict]) -> List[SampledTube]:
+        """Even and odd frames, each a video of its own, then merged."""
+        if min(inputs.durations) < 2:
+            return self._predict_pass(inputs, text, metas)
+        passes = []
+        for offset in (0, 1):
+            part = VideoBatch(
+                frames=inputs.frames[:, offset::2],
+                durations=tuple(
+                    len(range(offset, d, 2)) for d in inputs.durations),
+                frame_mask=inputs.frame_mask[:, offset::2],
+                pixel_mask=inputs.pixel_mask)
+            ids = [{
+                **m, 'frame_ids': np.asarray(m['frame_ids'])[offset::2]
+            } for m in metas]
+            passes.append(self._predict_pass(part, text, ids))
+        return [merge_passes(even, odd) for even, odd in zip(*passes)]
+
+    @staticmethod
+    def _write_prediction(sample: TubeDataSample, tube: SampledTube) -> None:
+        meta = sample.metainfo
+        start, end, score = tube.spans[0]
+        sample.pred_tube = Tube(
+            span=(start, end),
+            frame_ids=np.arange(meta['num_frames']),
+            boxes=densify_boxes(tube.frame_ids, tube.boxes,
+                                meta['num_frames']),
+            qtype=meta.get('qtype'),
+            num_frames=meta['num_frames'],
+            fps=meta.get('fps'))
+        sample.pred_score = score
+        sample.pred_spans = tube.spans
+        sample.pred_start, sample.pred_end = tube.start, tube.end
+        sample.pred_attendance = tube.attendance
+        sample.pred_boxes = tube.boxes

@@ -1,0 +1,122 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Object part of the entangled query, Eq. (5) of CoSTA, in two variants.
+
+A variant says where a query looks first (``initial``), how this place is
+embedded in every layer (``embed``), what box a layer's output means
+(``refine``) and where the next layer looks (``next_reference``).
+"""
+from typing import Sequence, Tuple
+
+import torch
+from mmdet.models.layers import inverse_sigmoid
+from mmdet.models.layers.transformer.utils import MLP
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from costa_mm.registry import MODELS
+
+from ..layers import box_sine_embedding
+
+# STCAT's value: anchors within 1e-3 of the border keep a finite logit
+_EPS = 1e-3
+
+
+class _PositionalQuery(BaseModule):
+    """What both variants share: theta_s and the scaling of sines.
+
+    Args:
+        embed_dims (int): C.
+        num_coords (int): 4 for boxes, 2 for points.
+        prior (Sequence[float], optional): Place where every query looks
+            before training; spread at random by default.
+    """
+
+    def __init__(self, *, embed_dims: int, num_coords: int,
+                 prior: Sequence[float] = None) -> None:
+        super().__init__()
+        if prior is not None and len(prior) != num_coords:
+            raise ValueError(f'prior needs {num_coords} numbers: {prior}')
+        self.embed_dims = embed_dims
+        self.prior = prior
+        self.theta_s = MLP(embed_dims, embed_dims, num_coords, 2)
+        # p_i = MLP(SE(.)): one sine of C / 2 channels per coordinate
+        self.pos_mlp = MLP(num_coords * embed_dims // 2, embed_dims,
+                           embed_dims, 2)
+        self.query_scale = MLP(embed_dims, embed_dims, embed_dims, 2)
+
+    def init_weights(self) -> None:
+        """Let every query look at the prior, where there is one."""
+        super().init_weights()
+        if self.prior is not None:
+            last = self.theta_s.layers[-1]
+            nn.init.zeros_(last.weight)
+            last.bias.data = inverse_sigmoid(
+                torch.tensor(self.prior, dtype=last.bias.dtype))
+
+    def initial(self, cls: Tensor) -> Tensor:
+        """sigma(theta_s(c_i)): [CLS] (B, T, C) to normalised (B, T, D)."""
+        return self.theta_s(cls).float().sigmoid()
+
+    def embed(self, reference: Tensor, content: Tensor,
+              layer: int) -> Tuple[Tensor, Tensor]:
+        """Positional query p and its sine part, both (B, T, C).
+
+        The sine part, of the centre only, is scaled by the content from the
+        second layer on (Conditional DETR).
+        """
+        sine = box_sine_embedding(reference, self.embed_dims)
+        sine = sine.to(content.dtype)
+        centre = sine[..., :self.embed_dims]
+        if layer > 0:
+            centre = centre * self.query_scale(content)
+        return self.pos_mlp(sine), centre
+
+
+@MODELS.register_module()
+class AnchorBoxQuery(_PositionalQuery):
+    """4D anchors (DAB-DETR), refined by every layer; the paper's choice.
+
+    Args:
+        embed_dims (int): C.
+        prior (Sequence[float], optional): (cx, cy, w, h) of all anchors
+            before training, normalised.
+    """
+
+    def __init__(self, *, embed_dims: int,
+                 prior: Sequence[float] = None) -> None:
+        super().__init__(embed_dims=embed_dims, num_coords=4, prior=prior)
+
+    def refine(self, delta: Tensor, reference: Tensor) -> Tensor:
+        """box = sigmoid(delta + logit(anchor)), all (B, T, 4)."""
+        logit = inverse_sigmoid(reference, eps=_EPS)
+        return (delta.float() + logit).sigmoid()
+
+    def next_reference(self, box: Tensor, reference: Tensor) -> Tensor:
+        """The refined box, detached, is the next layer's anchor."""
+        return box.detach()
+
+
+@MODELS.register_module()
+class ReferencePointQuery(_PositionalQuery):
+    """2D reference points (Conditional DETR), the same for all layers.
+
+    Args:
+        embed_dims (int): C.
+        prior (Sequence[float], optional): (x, y) of all points before
+            training, normalised.
+    """
+
+    def __init__(self, *, embed_dims: int,
+                 prior: Sequence[float] = None) -> None:
+        super().__init__(embed_dims=embed_dims, num_coords=2, prior=prior)
+
+    def refine(self, delta: Tensor, reference: Tensor) -> Tensor:
+        """Centre relative to the point: (B, T, 4), (B, T, 2) to (B, T, 4)."""
+        logit = inverse_sigmoid(reference, eps=_EPS)
+        delta = delta.float()
+        return torch.cat((delta[..., :2] + logit, delta[..., 2:]),
+                         dim=-1).sigmoid()
+
+    def next_reference(self, box: Tensor, reference: Tensor) -> Tensor:
+        """The point stays."""
+        return reference

@@ -1,0 +1,99 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Named tuples that pass between the stages of a grounder.
+
+B videos, T frames (padded to the longest of the batch), h x w cells, L word
+tokens, C channels, K decoder layers.  Masks are True on padding.
+"""
+from typing import NamedTuple, Optional, Tuple
+
+from torch import Tensor
+
+
+class VideoBatch(NamedTuple):
+    """What the data preprocessor hands to the grounder.
+
+    Attributes:
+        frames (Tensor): Normalised frames, (B, T, 3, H, W), zeros on padding.
+        durations (tuple[int, ...]): Number of valid frames per video; kept on
+            the host so that no stage has to ask the device for it.
+        frame_mask (Tensor): (B, T), bool, True on padded frames.
+        pixel_mask (Tensor): (B, H, W), bool, True on padded pixels.
+    """
+    frames: Tensor
+    durations: Tuple[int, ...]
+    frame_mask: Tensor
+    pixel_mask: Tensor
+
+
+class VisualFeatures(NamedTuple):
+    """Output of the video backbone.
+
+    Attributes:
+        features (Tensor): (B, T, C', h, w), zeros on padded frames.
+        frame_mask (Tensor): (B, T), bool.
+        cell_mask (Tensor): (B, h, w), bool.
+    """
+    features: Tensor
+    frame_mask: Tensor
+    cell_mask: Tensor
+
+
+class TextFeatures(NamedTuple):
+    """Output of the text encoder.
+
+    Attributes:
+        tokens (Tensor): (B, L, C).
+        mask (Tensor): (B, L), bool.
+    """
+    tokens: Tensor
+    mask: Tensor
+
+
+class FusedMemory(NamedTuple):
+    """Output of the fusion neck: what every decoder reads.
+
+    Attributes:
+        memory (Tensor): Visual cells (row by row) and words of every frame,
+            (B, T, h*w + L, C).
+        pos (Tensor): Position of every token, zeros for words,
+            (B, h*w + L, C); the same for all frames of a video.
+        mask (Tensor): (B, h*w + L), bool.
+        cls (Tensor): Frame tokens c_i, (B, T, C).
+        frame_mask (Tensor): (B, T), bool.
+        video_cls (Tensor, optional): Video token, (B, C), where the neck has
+            one (STCAT).
+    """
+    memory: Tensor
+    pos: Tensor
+    mask: Tensor
+    cls: Tensor
+    frame_mask: Tensor
+    video_cls: Optional[Tensor] = None
+
+
+class TubeOutputs(NamedTuple):
+    """Output of a tube head, all layers, before any decoding.
+
+    Attributes:
+        boxes (Tensor): (K, B, T, 4), normalised (cx, cy, w, h).
+        span_logits (Tensor): Start and end score per frame, (K, B, T, 2),
+            raw, padded frames included.
+        frame_mask (Tensor): (B, T), bool.
+        attendance (Tensor, optional): Logit of "the object attends the event
+            in this frame" from the decoder's queries, (K, B, T).
+        attendance_enc (Tensor, optional): The same from the encoder's [CLS]
+            tokens, (B, T).
+        time_attention (Tensor, optional): Weights of the inter-frame
+            self-attention, mean over heads, (K, B, T, T), where a loss needs
+            them.
+        cell_attention (Tensor, optional): Weights of the spatial decoder's
+            cross-attention over the memory, mean over heads,
+            (K, B, T, h*w + L), where asked for.
+    """
+    boxes: Tensor
+    span_logits: Tensor
+    frame_mask: Tensor
+    attendance: Optional[Tensor] = None
+    attendance_enc: Optional[Tensor] = None
+    time_attention: Optional[Tensor] = None
+    cell_attention: Optional[Tensor] = None
