@@ -1,0 +1,18 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Pictures and videos of tubes."""
+from .attention import overlay_attention
+from .contact_sheet import contact_sheet, pick_frames
+from .local_visualizer import (TubeLocalVisualizer, save_image,
+                               timeline_from_sample)
+from .painter import TubePainter
+from .timeline import plot_timeline
+from .tracks import (PALETTE, TubeTrack, tracks_from_sample, tracks_from_tubes,
+                     truth_track)
+from .video_writer import write_video
+
+__all__ = [
+    'PALETTE', 'TubeLocalVisualizer', 'TubePainter', 'TubeTrack',
+    'contact_sheet', 'overlay_attention', 'pick_frames', 'plot_timeline',
+    'save_image', 'timeline_from_sample', 'tracks_from_sample',
+    'tracks_from_tubes', 'truth_track', 'write_video'
+]

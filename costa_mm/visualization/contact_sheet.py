@@ -1,0 +1,123 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""A video with its tubes on one picture."""
+from typing import Optional, Sequence
+
+import cv2
+import numpy as np
+
+from .caption import BACKGROUND, TEXT, blank_strip, caption_strip
+from .painter import TubePainter
+from .text import line_height, put_text
+from .tracks import TubeTrack
+
+FONT = 15
+GAP = 6
+
+
+def pick_frames(num_frames: int,
+                tracks: Sequence[TubeTrack],
+                num_tiles: int = 12) -> np.ndarray:
+    """Frames worth showing: first and last of the video and of each span.
+
+    What remains is spread over the largest gaps.
+
+    Args:
+        num_frames (int): Length of the video in frames.
+        tracks (Sequence[:obj:`TubeTrack`]): Their spans' ends are included,
+            as far as there is room.
+        num_tiles (int): Number of frames wanted.
+
+    Returns:
+        np.ndarray: Increasing frame numbers, int64, at most ``num_tiles``.
+    """
+    ends = [
+        f for t in tracks if t.tube.span is not None
+        for f in (t.tube.span[0], t.tube.span[1] - 1)
+    ]
+    wanted = dict.fromkeys(f for f in (0, num_frames - 1, *ends)
+                           if f < num_frames)
+    picked = sorted(list(wanted)[:num_tiles])
+    while len(picked) < min(num_tiles, num_frames):
+        gap = int(np.diff(picked).argmax())
+        picked.insert(gap + 1, (picked[gap] + picked[gap + 1]) // 2)
+    return np.array(picked, dtype=np.int64)
+
+
+def contact_sheet(frames: Sequence[np.ndarray],
+                  frame_ids: Sequence[int],
+                  tracks: Sequence[TubeTrack],
+                  *,
+                  num_frames: int,
+                  fps: Optional[float] = None,
+                  columns: int = 4,
+                  tile_width: int = 320) -> np.ndarray:
+    """Tiles of some frames with their boxes, under the sentences.
+
+    A tile inside a span has a bar in the tube's colour below it, so that the
+    span is seen at a glance.
+
+    Args:
+        frames (Sequence[np.ndarray]): RGB frames, (H, W, 3), uint8.
+        frame_ids (Sequence[int]): Their numbers in the video.
+        tracks (Sequence[:obj:`TubeTrack`]): What to draw.
+        num_frames (int): Length of the video in frames.
+        fps (float, optional): Frames per second, for the tiles' times.
+        columns (int): Tiles in a row.
+        tile_width (int): Width of a tile in pixels.
+
+    Returns:
+        np.ndarray: RGB picture, uint8.
+
+    Raises:
+        ValueError: If there are no frames or not one number per frame.
+    """
+    if not len(frames) or len(frames) != len(frame_ids):
+        raise ValueError(f'{len(frames)} frames with {len(frame_ids)} numbers')
+    painter = TubePainter(
+        frame_shape=frames[0].shape[:2],
+        num_frames=num_frames,
+        tracks=tracks,
+        scale=tile_width / frames[0].shape[1],
+        caption=False)
+    tiles = [
+        _tile(painter, frame, int(i), fps)
+        for frame, i in zip(frames, frame_ids)
+    ]
+    blank = np.full_like(tiles[0], BACKGROUND)
+    columns = min(columns, len(tiles))
+    tiles += [blank] * (-len(tiles) % columns)
+    rows = [
+        _join(tiles[i:i + columns], axis=1)
+        for i in range(0, len(tiles), columns)
+    ]
+    sheet = cv2.copyMakeBorder(
+        _join(rows, axis=0), 0, GAP, 0, GAP, cv2.BORDER_CONSTANT,
+        value=BACKGROUND)
+    head = caption_strip(tracks, sheet.shape[1], FONT)
+    return np.concatenate([head, sheet])
+
+
+def _tile(painter: TubePainter, frame: np.ndarray, frame_id: int,
+          fps: Optional[float]) -> np.ndarray:
+    picture = painter.draw_boxes(frame, frame_id)
+    height = line_height(FONT)
+    foot = blank_strip(height, picture.shape[1])
+    text = f'{frame_id}' + (f'  {frame_id / fps:.2f} s' if fps else '')
+    put_text(foot, text, (2, 0), FONT, TEXT)
+    for i, track in enumerate(painter.tracks):
+        if track.is_inside(frame_id):
+            left = picture.shape[1] - (len(painter.tracks) - i) * 34
+            cv2.rectangle(foot, (left, 4), (left + 28, height - 5),
+                          track.color, -1)
+    return np.concatenate([picture, foot])
+
+
+def _join(pictures: Sequence[np.ndarray], axis: int) -> np.ndarray:
+    """Put pictures side by side with a gap around each."""
+    padded = [
+        cv2.copyMakeBorder(
+            p, *((GAP, 0, 0, 0) if axis == 0 else (0, 0, GAP, 0)),
+            cv2.BORDER_CONSTANT, value=BACKGROUND) for p in pictures
+    ]
+    return np.concatenate(padded, axis=axis)
+
