@@ -1,0 +1,17 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Training that never loses work: runner, loops, hooks, mixed precision."""
+from .averaging import TrainableEMA
+from .checkpoint_io import latest_checkpoint, load_weights, read_checkpoint
+from .hooks import (INTERRUPTED_EXIT_CODE, AtomicCheckpointHook,
+                    NonFiniteLossError, NonFiniteLossHook, SaveOnSignalHook,
+                    STVGEMAHook, TubeVisualizationHook)
+from .loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
+from .optim_wrappers import STVGAmpOptimWrapper
+from .runner import STVGRunner
+
+__all__ = [
+    'AtomicCheckpointHook', 'INTERRUPTED_EXIT_CODE', 'NonFiniteLossError',
+    'NonFiniteLossHook', 'ResumableEpochTrainLoop', 'ResumableIterTrainLoop',
+    'STVGAmpOptimWrapper', 'STVGEMAHook', 'STVGRunner', 'SaveOnSignalHook',
+    'TrainableEMA', 'TubeVisualizationHook', 'latest_checkpoint', 'load_weights', 'read_checkpoint'
+]

@@ -1,0 +1,70 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Averaged weights that do not copy what is never trained."""
+from copy import deepcopy
+from typing import Optional
+
+import torch
+from mmengine.model import ExponentialMovingAverage
+from torch import nn
+
+from costa_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class TrainableEMA(ExponentialMovingAverage):
+    """Exponential moving average of the weights that are trained.
+
+    Frozen weights (a pretrained text encoder) never change, so they are
+    shared with the model instead of being kept and averaged twice.  Buffers
+    follow the model.
+
+    Args:
+        model (nn.Module): The model.
+        momentum (float): Share of the new weights in each update; 1 - decay.
+            Defaults to 0.0002.
+        interval (int): Iterations between updates. Defaults to 1.
+
+    Raises:
+        RuntimeError: In an update, if a shared weight is trained after all.
+    """
+
+    def __init__(self,
+                 model: nn.Module,
+                 momentum: float = 0.0002,
+                 interval: int = 1,
+                 device: Optional[torch.device] = None) -> None:
+        # an empty model first: the parent would copy the frozen weights
+        super().__init__(nn.Module(), momentum, interval, device)
+        frozen = {
+            id(p): p
+            for p in model.parameters() if not p.requires_grad
+        }
+        self.module = deepcopy(model, dict(frozen)).requires_grad_(False)
+        if device is not None:
+            self.module = self.module.to(device)
+        self.avg_parameters = {
+            name: p
+            for name, p in self.module.named_parameters()
+            if id(p) not in frozen
+        }
+
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """Move the average towards the model."""
+        source = dict(model.named_parameters())
+        for name, p in source.items():
+            if p.requires_grad and name not in self.avg_parameters:
+                raise RuntimeError(
+                    f'{name} was frozen when the average was made and is '
+                    'trained now')
+        if self.steps % self.interval == 0:
+            averages = list(self.avg_parameters.values())
+            weights = [
+                source[name].to(p.device)
+                for name, p in self.avg_parameters.items()
+            ]
+            share = 1.0 if self.steps == 0 else self.momentum
+            torch._foreach_lerp_(averages, weights, share)
+        for average, buffer in zip(self.module.buffers(), model.buffers()):
+            average.copy_(buffer)
+        self.steps += 1

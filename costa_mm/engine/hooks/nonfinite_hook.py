@@ -1,0 +1,211 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Losses that are NaN or infinite."""
+import os
+import os.path as osp
+from functools import wraps
+from typing import Any, Callable, List, Optional
+
+import numpy as np
+import torch
+from mmengine.dist import all_gather_object, all_reduce
+from mmengine.hooks import Hook
+from mmengine.structures import BaseDataElement
+from torch import Tensor
+
+from costa_mm.registry import HOOKS
+
+from ..checkpoint_io import save_checkpoint_file
+
+
+class NonFiniteLossError(RuntimeError):
+    """A loss or gradient is NaN or infinite; no weight has been touched."""
+
+
+def sample_ids(data_batch: Any) -> List[str]:
+    """Sample ids of a batch, as far as its samples have one."""
+    samples = data_batch.get('data_samples', []) if isinstance(
+        data_batch, dict) else []
+    return [str(getattr(s, 'sample_id', '?')) for s in samples]
+
+
+def plain(value: Any) -> Any:
+    """Turn a batch into what ``weights_only=True`` reads back.
+
+    Tensors, numbers, strings and their containers stay; arrays become
+    tensors, data elements become dicts, anything else its text.
+    """
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value if type(value).__module__ == 'builtins' else repr(value)
+    if isinstance(value, Tensor):
+        return value.detach().cpu()
+    if isinstance(value, np.ndarray) and value.dtype.kind in 'biuf':
+        return torch.from_numpy(value.copy())
+    if isinstance(value, BaseDataElement):
+        return {k: plain(v) for k, v in value.all_items()}
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    return repr(value)
+
+
+@HOOKS.register_module()
+class NonFiniteLossHook(Hook):
+    """Stop at, or leave out, a batch whose loss is NaN or infinite.
+
+    The loss is looked at before it is propagated back, and the gradients
+    before the update, so no weight is ever touched by such a batch.  All
+    processes decide together: with ``action='skip'`` none of them
+    propagates the batch, so they stay in step.  The batch is written to
+    ``<work_dir>/nonfinite/iter_<n>_rank<r>.pth`` by each process whose own
+    loss is not finite.
+
+    With gradient accumulation a skipped batch counts as zero; if it is the
+    last of its window, the window is dropped.
+
+    Args:
+        action (str): 'stop' raises :class:`NonFiniteLossError` with the
+            sample ids, 'skip' leaves the batch out, counts and logs it.
+            Defaults to 'stop'.
+        max_in_a_row (int): Skipped batches in a row after which the run
+            stops all the same. Defaults to 20.
+        check_gradients (bool): Look at the gradients too; not needed under
+            a loss scaler, which does so. Defaults to True.
+        max_dumps (int): Batches written per run. Defaults to 5.
+
+    Raises:
+        ValueError: If ``action`` is neither 'stop' nor 'skip'.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self,
+                 action: str = 'stop',
+                 max_in_a_row: int = 20,
+                 check_gradients: bool = True,
+                 max_dumps: int = 5) -> None:
+        if action not in ('stop', 'skip'):
+            raise ValueError(f"action {action!r} is neither 'stop' nor "
+                             "'skip'")
+        self.action = action
+        self.max_in_a_row = max_in_a_row
+        self.check_gradients = check_gradients
+        self.max_dumps = max_dumps
+        self.skipped = 0
+        self._in_a_row = 0
+        self._dumps = 0
+        self._batch: Any = None
+        self._originals: dict = {}
+
+    def before_train(self, runner) -> None:
+        """Stand between the loss and its propagation."""
+        self.skipped = runner.message_hub.runtime_info.get(
+            'nonfinite_skipped', 0)
+        wrapper = runner.optim_wrapper
+        self._originals = dict(
+            update_params=wrapper.update_params, step=wrapper.step)
+        update, step = self._originals.values()
+
+        # the schedulers mark the method `step` and look for their mark
+        @wraps(update)
+        def checked_update(loss, *args, **kwargs):
+            self._update(runner, update, loss, *args, **kwargs)
+
+        @wraps(step)
+        def checked_step(**kwargs):
+            self._step(runner, step, **kwargs)
+
+        wrapper.update_params = checked_update
+        scaler = getattr(wrapper, 'loss_scaler', None)
+        if self.check_gradients and not (scaler and scaler.is_enabled()):
+            wrapper.step = checked_step
+
+    def after_train(self, runner) -> None:
+        """Step aside."""
+        for name, method in self._originals.items():
+            setattr(runner.optim_wrapper, name, method)
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        """Keep the batch for the case that it has to be named."""
+        self._batch = data_batch
+
+    def after_train_iter(self,
+                         runner,
+                         batch_idx,
+                         data_batch=None,
+                         outputs=None) -> None:
+        """Let the batch go."""
+        self._batch = None
+
+    # ------------------------------------------------------------- the loss
+    def _update(self, runner, update: Callable, loss: Tensor, *args,
+                **kwargs) -> None:
+        bad = (~torch.isfinite(loss.detach())).any().to(torch.int32)
+        own = bool(bad)
+        all_reduce(bad, 'max')
+        if not bool(bad):
+            self._in_a_row = 0
+            update(loss, *args, **kwargs)
+            return
+        self._report(runner, own, f'loss {float(loss.detach()):g}')
+        self._skip(runner.optim_wrapper)
+
+    def _skip(self, wrapper) -> None:
+        """Do for a left-out batch what an update would do for a batch."""
+        wrapper._inner_count += 1
+        if wrapper.should_update():
+            # gradients gathered without synchronisation differ by process
+            wrapper.zero_grad()
+
+    # -------------------------------------------------------- the gradients
+    def _step(self, runner, step: Callable, **kwargs) -> None:
+        grads = [
+            p.grad for group in runner.optim_wrapper.optimizer.param_groups
+            for p in group['params'] if p.grad is not None
+        ]
+        # synchronised gradients are the same everywhere, so is the verdict
+        norms = torch._foreach_norm(grads) if grads else []
+        if not norms or bool(torch.isfinite(torch.stack(norms)).all()):
+            step(**kwargs)
+            return
+        self._report(runner, True, 'a gradient')
+
+    # -------------------------------------------------------------- telling
+    def _report(self, runner, own: bool, what: str) -> None:
+        """Log and dump; raise if the run has to stop."""
+        self.skipped += 1
+        self._in_a_row += 1
+        runner.message_hub.update_info('nonfinite_skipped', self.skipped)
+        path = self._dump(runner) if own else None
+        facts = all_gather_object(
+            (sample_ids(self._batch), what, path) if own else None)
+        said = '; '.join(f'samples {ids}: {what}, batch in {path}'
+                         for ids, what, path in filter(None, facts))
+        message = f'not finite at iteration {runner.iter + 1}: {said}'
+        if self.action == 'stop':
+            raise NonFiniteLossError(message)
+        if self._in_a_row >= self.max_in_a_row:
+            raise NonFiniteLossError(
+                f'{message}; {self._in_a_row} batches in a row')
+        runner.logger.warning(f'{message}; skipped ({self.skipped} so far)')
+
+    def _dump(self, runner) -> Optional[str]:
+        """Write the batch where a person can look at it."""
+        if self._dumps >= self.max_dumps:
+            return None
+        self._dumps += 1
+        folder = osp.join(runner.work_dir, 'nonfinite')
+        path = osp.join(folder,
+                        f'iter_{runner.iter + 1}_rank{runner.rank}.pth')
+        try:
+            os.makedirs(folder, exist_ok=True)
+            save_checkpoint_file(
+                dict(
+                    sample_ids=sample_ids(self._batch),
+                    epoch=runner.epoch,
+                    iter=runner.iter + 1,
+                    batch=plain(self._batch)), path)
+        except OSError as e:
+            runner.logger.error(f'{path} could not be written: {e}')
+            return None
+        return path

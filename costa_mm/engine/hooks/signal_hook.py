@@ -1,0 +1,132 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Clusters that take their machines back."""
+import os
+import signal
+import threading
+from typing import Dict, Optional, Sequence
+
+import torch
+from mmengine.device import get_device
+from mmengine.dist import all_reduce
+from mmengine.hooks import EMAHook, Hook
+
+from costa_mm.registry import HOOKS
+
+from .checkpoint_hook import AtomicCheckpointHook
+
+# EX_TEMPFAIL of sysexits.h: "try again later"
+INTERRUPTED_EXIT_CODE = 75
+
+
+@HOOKS.register_module()
+class SaveOnSignalHook(Hook):
+    """Save and exit when the machine is taken back.
+
+    After SIGTERM (the habit of preemptible clusters) the iteration in hand
+    is finished, a checkpoint is written, and the program ends with exit code
+    75.  All processes agree on the iteration, so it is enough if one of them
+    gets the signal.  Further signals of the kind change nothing (a scheduler
+    and torchrun both send one).
+
+    It needs an :class:`AtomicCheckpointHook`.  torchrun kills its processes
+    30 seconds after it has passed the signal on, so iteration and saving
+    together have to be faster than that.
+
+    Args:
+        signals (Sequence[str]): Names of the signals.
+            Defaults to ('SIGTERM', ).
+
+    Raises:
+        ValueError: If a signal's name is unknown.
+    """
+
+    priority = 'LOWEST'  # after everything else has seen the iteration
+
+    def __init__(self, signals: Sequence[str] = ('SIGTERM', )) -> None:
+        unknown = [s for s in signals if not hasattr(signal, s)]
+        if unknown:
+            raise ValueError(f'{unknown} are no signals')
+        self.signals = [getattr(signal, s) for s in signals]
+        self._received: Optional[int] = None
+        self._previous: Dict[int, object] = {}
+        self._pid = -1
+        self._val_batches = 0
+
+    def before_train(self, runner) -> None:
+        """Take the signals over."""
+        if not any(
+                isinstance(h, AtomicCheckpointHook) for h in runner.hooks):
+            raise ValueError(
+                'SaveOnSignalHook needs default_hooks.checkpoint=dict('
+                "type='costa_mm.AtomicCheckpointHook', ...)")
+        if threading.current_thread() is not threading.main_thread():
+            runner.logger.warning('signals cannot be taken over outside the '
+                                  'main thread; SaveOnSignalHook does nothing')
+            return
+        self._pid = os.getpid()
+        for number in self.signals:
+            self._previous[number] = signal.signal(number, self._note)
+
+    def after_train(self, runner) -> None:
+        """Give the signals back."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous.clear()
+
+    def _note(self, number: int, frame) -> None:
+        """Signal handler: takes a note; a forked worker dies as before."""
+        self._received = number
+        if os.getpid() != self._pid:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    def _agreed(self) -> Optional[int]:
+        """The signal that any process has got."""
+        number = torch.tensor(self._received or 0, device=get_device())
+        all_reduce(number, 'max')
+        return int(number) or None
+
+    def after_train_iter(self,
+                         runner,
+                         batch_idx: int,
+                         data_batch=None,
+                         outputs=None) -> None:
+        """Save and exit if a signal has come."""
+        number = self._agreed()
+        if number is not None:
+            self._leave(runner, number, runner.iter + 1)
+
+    def before_val_epoch(self, runner) -> None:
+        """Agree on the validation batches that all processes have."""
+        if self._pid < 0:
+            return
+        count = torch.tensor(
+            len(runner.val_dataloader), device=get_device())
+        all_reduce(count, 'min')
+        self._val_batches = int(count)
+
+    def after_val_iter(self,
+                       runner,
+                       batch_idx: int,
+                       data_batch=None,
+                       outputs=None) -> None:
+        """The same in the middle of a validation, which is then repeated."""
+        if self._pid < 0 or batch_idx >= self._val_batches:
+            return
+        number = self._agreed()
+        if number is not None:
+            for hook in runner.hooks:
+                if isinstance(hook, EMAHook):  # swapped for the validation
+                    hook._swap_ema_parameters()
+            self._leave(runner, number, runner.iter)
+
+    def _leave(self, runner, number: int, iters: int) -> None:
+        name = signal.Signals(number).name
+        hook = next(
+            h for h in runner.hooks if isinstance(h, AtomicCheckpointHook))
+        meta = dict(epoch=runner.epoch, iter=iters)
+        path = hook.save_interrupted(runner, meta)
+        runner.logger.warning(
+            f'{name}: saved {path} at iteration {iters}; go on with --resume. '
+            f'Exit code {INTERRUPTED_EXIT_CODE}')
+        raise SystemExit(INTERRUPTED_EXIT_CODE)

@@ -1,0 +1,127 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""MMEngine's runner, for any device and for runs that are interrupted."""
+import copy
+from typing import Callable, Dict, Optional, Union
+
+import torch
+from mmengine.dist import is_distributed
+from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.runner import BaseLoop, Runner
+from torch import nn
+
+from costa_mm.registry import RUNNERS
+
+from .checkpoint_io import load_weights, read_checkpoint
+from .launch import DEFAULT_TIMEOUT, init_cpu_process_group
+
+# seconds without a batch after which a data loader gives up
+LOADER_TIMEOUT = 1800
+
+
+@RUNNERS.register_module()
+class STVGRunner(Runner):
+    """Runner of the tools.  The arguments are those of MMEngine's Runner.
+
+    It differs in five points:
+
+    - ``launcher='pytorch'`` works without CUDA (gloo).
+    - Training loops can be resumed in the middle of an epoch.
+    - A checkpoint of another model is an error, not a warning.
+    - ``auto_scale_lr`` counts gradient accumulation.
+    - A hanging rank or data worker ends the run in bounded time.
+    """
+
+    def setup_env(self, env_cfg: Dict) -> None:
+        """Set up the environment; without CUDA the backend is gloo."""
+        dist_cfg = dict(env_cfg.get('dist_cfg') or {})
+        dist_cfg.setdefault('timeout', DEFAULT_TIMEOUT)
+        if (self.distributed and not is_distributed()
+                and not torch.cuda.is_available()):
+            init_cpu_process_group(self.launcher, dist_cfg['timeout'])
+        super().setup_env({**env_cfg, 'dist_cfg': dist_cfg})
+
+    def wrap_model(self, model_wrapper_cfg: Optional[Dict],
+                   model: nn.Module) -> nn.Module:
+        """Wrap for distributed training; no device ids without CUDA."""
+        if self.distributed and not torch.cuda.is_available():
+            wrapper = dict(
+                type='mmengine.MMDistributedDataParallel',
+                broadcast_buffers=False,
+                find_unused_parameters=self.cfg.get('find_unused_parameters',
+                                                    False))
+            wrapper.update(model_wrapper_cfg or {})
+            wrapper['device_ids'] = None
+            model_wrapper_cfg = wrapper
+        return super().wrap_model(model_wrapper_cfg, model)
+
+    def build_train_loop(self, loop: Union[BaseLoop, Dict]) -> BaseLoop:
+        """Build the training loop, by default one that resumes exactly."""
+        if isinstance(loop, dict) and 'type' not in loop:
+            loop = copy.deepcopy(dict(loop))
+            by_epoch = loop.pop('by_epoch', True)
+            name = 'Epoch' if by_epoch else 'Iter'
+            loop['type'] = f'costa_mm.Resumable{name}TrainLoop'
+        return super().build_train_loop(loop)
+
+    @staticmethod
+    def build_dataloader(dataloader, seed=None, diff_rank_seed=False):
+        """Build a data loader that does not wait for ever for a worker."""
+        if isinstance(dataloader, dict) and dataloader.get('num_workers'):
+            dataloader = {'timeout': LOADER_TIMEOUT, **dataloader}
+        return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+
+    def scale_lr(self,
+                 optim_wrapper: OptimWrapper,
+                 auto_scale_lr: Optional[Dict] = None) -> None:
+        """Scale learning rates with the batch size of one *update*.
+
+        That is processes x batch size x accumulated iterations; MMEngine
+        leaves out the last factor.
+        """
+        if not (auto_scale_lr or {}).get('enable', False):
+            return
+        loader = self._train_dataloader
+        batch = loader['batch_size'] if isinstance(
+            loader, dict) else loader.batch_size
+        wrappers = list(optim_wrapper.values()) if isinstance(
+            optim_wrapper, OptimWrapperDict) else [optim_wrapper]
+        for wrapper in wrappers:
+            real = self.world_size * batch * wrapper._accumulative_counts
+            ratio = real / auto_scale_lr['base_batch_size']
+            self.logger.info(
+                f'learning rates are meant for {auto_scale_lr} samples per '
+                f'update, here are {real}: scaled by {ratio:g}')
+            for group in wrapper.param_groups:
+                group['lr'] *= ratio
+
+    def load_checkpoint(self,
+                        filename: str,
+                        map_location: Union[str, Callable] = 'cpu',
+                        strict: bool = False,
+                        revise_keys: list = [(r'^module\.', '')]) -> dict:
+        """Load weights; a checkpoint of another model is an error.
+
+        Testing and resuming need every weight of the model in the file.
+        Training from ``load_from`` may start from a part of them.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If the file is no checkpoint, or of another model.
+        """
+        checkpoint = read_checkpoint(filename, map_location)
+        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        model = self.model.module if is_model_wrapper(
+            self.model) else self.model
+        training = isinstance(self._train_loop, BaseLoop)
+        load_weights(
+            model,
+            checkpoint,
+            filename,
+            whole=strict or self._resume or not training,
+            revise_keys=revise_keys)
+        self._has_loaded = True
+        self.logger.info(f'Load checkpoint from {filename}')
+        return checkpoint
+
+

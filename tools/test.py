@@ -1,0 +1,116 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Evaluate a checkpoint."""
+import argparse
+import json
+import os
+import os.path as osp
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.dist import is_main_process
+
+from costa_mm.engine.config import build_runner, read_config
+from costa_mm.engine.launch import (LAUNCHERS, autocast_dtype,
+                                    close_process_group)
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description='Evaluate a checkpoint')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument(
+        '--work-dir',
+        help='folder for the log (default: the config\'s, or '
+        'work_dirs/<name of the config>)')
+    parser.add_argument(
+        '--out', metavar='JSON', help='write the predictions as a tube file')
+    parser.add_argument(
+        '--metrics-out', metavar='JSON', help='write the metrics to a file')
+    parser.add_argument(
+        '--format-only',
+        action='store_true',
+        help='only predict and write --out; needs no ground truth')
+    parser.add_argument(
+        '--show-dir', help='write pictures of the predictions to this folder')
+    parser.add_argument(
+        '--show', action='store_true', help='show the pictures in windows')
+    parser.add_argument(
+        '--wait-time', type=float, default=2, help='seconds per window')
+    parser.add_argument(
+        '--amp', action='store_true', help='evaluate in mixed precision')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override settings of the config')
+    parser.add_argument(
+        '--launcher', choices=LAUNCHERS, default='none', help='job launcher')
+    parser.add_argument(
+        '--local_rank', '--local-rank', type=int, default=0,
+        help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.format_only and not args.out:
+        parser.error('--format-only writes predictions: give --out FILE')
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def set_outputs(cfg: Config, args: argparse.Namespace) -> None:
+    """Tell the metric what to write, and the visualizer what to draw."""
+    evaluators = cfg.test_evaluator
+    for evaluator in evaluators if isinstance(evaluators,
+                                              list) else [evaluators]:
+        if evaluator['type'].split('.')[-1] == 'STVGMetric':
+            if args.out:
+                evaluator['tube_file'] = args.out
+            if args.format_only:
+                evaluator['format_only'] = True
+            break
+    else:
+        if args.out:
+            raise KeyError('--out: the test_evaluator of the config has no '
+                           'STVGMetric to write the predictions')
+    if args.show or args.show_dir:
+        hooks = cfg.setdefault('default_hooks', {})
+        hook = hooks.get('visualization') or {}
+        hooks['visualization'] = dict(
+            dict(type='costa_mm.TubeVisualizationHook'),
+            **hook,
+            draw=True,
+            show=args.show,
+            wait_time=args.wait_time,
+            test_out_dir=args.show_dir)
+
+
+def main() -> None:
+    """Evaluate."""
+    args = parse_args()
+    cfg = read_config(
+        args.config,
+        options=args.cfg_options,
+        work_dir=args.work_dir,
+        launcher=args.launcher)
+    cfg.load_from, cfg.resume = args.checkpoint, False
+    # nothing of the training is needed, least of all its data
+    for key in ('train_dataloader', 'train_cfg', 'optim_wrapper',
+                'param_scheduler', 'val_dataloader', 'val_cfg',
+                'val_evaluator'):
+        cfg.pop(key, None)
+    set_outputs(cfg, args)
+    if args.amp:
+        cfg.test_cfg['fp16'] = True
+        if torch.cuda.is_available():
+            torch.set_autocast_dtype('cuda', autocast_dtype())
+    metrics = build_runner(cfg).test()
+    if args.metrics_out and is_main_process():
+        os.makedirs(
+            osp.dirname(osp.abspath(args.metrics_out)), exist_ok=True)
+        with open(args.metrics_out, 'w', encoding='utf-8') as f:
+            json.dump(metrics, f, indent=2)
+    close_process_group()
+
+
+if __name__ == '__main__':
+    main()
