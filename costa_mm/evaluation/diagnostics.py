@@ -1,11 +1,11 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """What the scores do not say: where a tube is lost, and whether it jumps."""
-from typing import Dict, NamedTuple
+from typing import Dict, List, NamedTuple
 
 import numpy as np
 
 from costa_mm.structures import Tube
-from .functional import box_iou, boxes_at
+from .functional import box_iou, boxes_at, mean, span_overlap
 from .protocols import match_boxes
 
 #: Below this IoU a box is taken to lie on something else.
@@ -58,10 +58,8 @@ def error_split(pred: Tube,
     frames, ious, _ = match_boxes(pred, gt)
     lost, elsewhere = 1 - ious, ious < wrong_object_iou
     shared = (frames >= pred.span[0]) & (frames < pred.span[1])
-    num_extra = (pred.span[1] - pred.span[0]) - max(
-        0,
-        min(pred.span[1], gt.span[1]) - max(pred.span[0], gt.span[0]))
-    union = len(frames) + num_extra
+    num_pred = pred.span[1] - pred.span[0]
+    union = len(frames) + num_pred - span_overlap(pred.span, gt.span)
     return ErrorSplit(
         time=float(1 - shared.sum() / union),
         place=float(lost[shared & ~elsewhere].sum() / union),
@@ -115,15 +113,24 @@ def diagnose(pred: Tube, gt: Tube) -> Dict[str, float]:
     return out
 
 
-def mean_diagnostics(samples: list) -> Dict[str, float]:
+def main_error(diagnosis: Dict[str, float]) -> str:
+    """What a sample loses most to: 'time', 'place' or 'object'."""
+    return max(('time', 'place', 'object'),
+               key=lambda name: diagnosis[f'err_{name}'])
+
+
+def mean_diagnostics(samples: List[Dict[str, float]]) -> Dict[str, float]:
     """Mean of every diagnostic over the samples that have it.
 
     Args:
         samples (list[dict]): What :func:`diagnose` returns, per sample.
+
+    Returns:
+        dict[str, float]: Same names, without those that no sample has.
     """
     out = {}
     for name in samples[0] if samples else ():
-        values = np.sort([s[name] for s in samples])
-        values = values[~np.isnan(values)]
-        out[name] = float(values.mean()) if len(values) else float('nan')
+        values = [s[name] for s in samples if not np.isnan(s[name])]
+        if values:
+            out[name] = mean(values)
     return out

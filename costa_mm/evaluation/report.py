@@ -167,12 +167,13 @@ def flat_metrics(records: Sequence[SampleRecord],
     """Means over all records and, where there are any, per query type.
 
     Returns:
-        dict[str, float]: ``m_vIoU`` and the like, and
-        ``declarative/m_vIoU`` and the like.
+        dict[str, float]: ``m_vIoU`` and the like, and, if the samples are of
+        more than one kind, ``declarative/m_vIoU`` and the like.
     """
     out = means(records, protocol)
-    for qtype, values in means_by_qtype(records, protocol).items():
-        out.update({f'{qtype}/{k}': v for k, v in values.items()})
+    if len({r.qtype for r in records}) > 1:
+        for qtype, values in means_by_qtype(records, protocol).items():
+            out.update({f'{qtype}/{k}': v for k, v in values.items()})
     return out
 
 

@@ -25,7 +25,8 @@ class STVGMetric(BaseMetric):
     - ``m_tIoU``, ``m_vIoU``, ``vIoU@0.3``, ``vIoU@0.5``, ``m_sIoU``: the
       first protocol (``save_best='stvg/m_vIoU'``; ``official_hcstvg`` has no
       ``m_sIoU``);
-    - ``declarative/m_vIoU`` and so on: per query type, where known;
+    - ``declarative/m_vIoU`` and so on: per query type, where the samples are
+      of more than one;
     - ``stcat_hcstvg/m_vIoU`` and so on: every further protocol;
     - ``err_time``, ``err_place``, ``err_object``, ``err_siou_place``,
       ``err_siou_object``, ``jump_rate``, ``gt_jump_rate``: diagnostics;
@@ -221,7 +222,7 @@ class STVGMetric(BaseMetric):
 
 def merge_records(parts: Sequence[Sequence[SampleRecord]]
                   ) -> List[SampleRecord]:
-    """Every sample once, in the order of the dataset.
+    """Every sample once, in the order of the dataset unless some are skipped.
 
     Args:
         parts (Sequence[Sequence[SampleRecord]]): Records per process; process

@@ -1,0 +1,122 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Evaluation of tube files, without a dataset or a model."""
+from typing import Dict, List
+
+from costa_mm.structures import Tube
+from .protocols import Scores, get_protocol
+from .report import (SampleRecord, diagnostic_means, evaluate_sample,
+                     flat_metrics, group_by_factor, means, means_by_qtype)
+
+
+def evaluate_tubes(preds: Dict[str, Tube],
+                   gts: Dict[str, Tube],
+                   protocol: str = 'paper',
+                   *,
+                   missing: str = 'error',
+                   extra: str = 'error',
+                   missing_boxes: str = 'raise',
+                   diagnostics: bool = True) -> List[SampleRecord]:
+    """Score predictions against a ground truth.
+
+    Args:
+        preds (dict[str, Tube]): Predictions by sample id.
+        gts (dict[str, Tube]): Ground truth by sample id.
+        protocol (str): Name of the protocol.
+        missing (str): What to do with samples that have no prediction:
+            'error', 'zero' (they score 0, as in the HC-STVG challenge) or
+            'skip' (means are over predicted samples, as STCAT's are).
+        extra (str): What to do with predictions that have no ground truth:
+            'error' or 'ignore'.
+        missing_boxes (str): 'raise' or 'zero', see ``Protocol.score``.
+        diagnostics (bool): Whether to compute them.
+
+    Returns:
+        list[SampleRecord]: In the order of the ground truth.
+
+    Raises:
+        ValueError: If samples are missing or superfluous, or a tube lacks
+            what the protocol needs.
+    """
+    if not gts:
+        raise ValueError('the ground truth holds no sample')
+    absent = [i for i in gts if i not in preds]
+    surplus = [i for i in preds if i not in gts]
+    if absent and missing == 'error' or len(absent) == len(gts):
+        raise ValueError(_missing_message(absent, surplus, len(gts)))
+    if surplus and extra == 'error':
+        raise ValueError(
+            f'{len(surplus)} predictions have no ground truth: '
+            f'{_first(surplus)}. If the ground truth is a part of the data '
+            'on purpose, pass --extra ignore.')
+    records = []
+    for sample_id, gt in gts.items():
+        if sample_id in preds:
+            records.append(
+                evaluate_sample(
+                    sample_id,
+                    preds[sample_id],
+                    gt, (protocol, ),
+                    missing_boxes=missing_boxes,
+                    diagnostics=diagnostics))
+        elif missing == 'zero':
+            records.append(_zero(sample_id, gt, protocol))
+    return records
+
+
+def _zero(sample_id: str, gt: Tube, protocol: str) -> SampleRecord:
+    siou = 0. if get_protocol(protocol).has_siou else None
+    return SampleRecord(
+        sample_id, {protocol: Scores(0., 0., siou)},
+        qtype=gt.qtype,
+        factors=gt.factors)
+
+
+def _missing_message(absent: List[str], surplus: List[str],
+                     total: int) -> str:
+    message = (f'{len(absent)} of {total} samples have no prediction: '
+               f'{_first(absent)}.')
+    if surplus:
+        message += (f' {len(surplus)} predictions have no ground truth: '
+                    f'{_first(surplus)}; are both files of one split?')
+    return message + (' Pass --missing zero to score them 0 (as the HC-STVG '
+                      'challenge does) or --missing skip to leave them out '
+                      '(as STCAT does).')
+
+
+def _first(ids: List[str], count: int = 3) -> str:
+    shown = ', '.join(repr(i) for i in ids[:count])
+    return shown + (', ...' if len(ids) > count else '')
+
+
+def metric_lines(records: List[SampleRecord],
+                 protocol: str) -> Dict[str, float]:
+    """Every metric of an evaluation by name, diagnostics last."""
+    return {**flat_metrics(records, protocol), **diagnostic_means(records)}
+
+
+def evaluation_report(records: List[SampleRecord], protocol: str) -> dict:
+    """An evaluation as a JSON object, in full precision.
+
+    Returns:
+        dict: ``protocol``, ``num_samples``, ``mean``, ``by_qtype``,
+        ``per_sample`` (``tiou``, ``viou``, ``siou``; null where the protocol
+        has none), ``by_factor`` and ``diagnostics``.
+    """
+    by_factor = {
+        factor: {
+            value: means(group, protocol)
+            for value, group in groups.items()
+        }
+        for factor, groups in group_by_factor(records).items()
+    }
+    return dict(
+        protocol=protocol,
+        num_samples=len(records),
+        mean=means(records, protocol),
+        by_qtype=means_by_qtype(records, protocol),
+        per_sample={
+            r.sample_id: r.scores[protocol]._asdict()
+            for r in records
+        },
+        by_factor=by_factor,
+        diagnostics=diagnostic_means(records))
