@@ -8,6 +8,7 @@ that boxes and pixels agree with what a player shows.
 """
 import os
 from abc import ABCMeta, abstractmethod
+from functools import lru_cache
 from typing import NamedTuple, Sequence
 
 import numpy as np
@@ -109,9 +110,23 @@ def behind_end(path: str, ids: np.ndarray, num_frames: int) -> IndexError:
                       f'video has {num_frames} frames')
 
 
+@lru_cache(maxsize=65536)
+def _is_plain(path: str, size: int, mtime: int) -> bool:
+    """Whether decord counts the frames of a file as a decoder does.
+
+    decord takes frame i for packet i and every key frame for a clean start.
+    With open groups of pictures, edit lists or packets without time stamps
+    that is wrong, and it returns other frames than asked, silently (tried
+    with 0.6.0; see also dmlc/decord#54 and dmlc/decord#195).
+    """
+    from .pyav_backend import PyAVVideo
+    with PyAVVideo(path) as video:
+        return video.index().plain
+
+
 @TRANSFORMS.register_module()
 class DecordReader(BaseVideoReader):
-    """Reads videos with decord.
+    """Reads videos with decord, and with PyAV those that decord gets wrong.
 
     decord decodes from the key frame before a wanted frame onwards and
     converts only wanted frames to RGB.  Frames are decoded at their native
@@ -120,10 +135,15 @@ class DecordReader(BaseVideoReader):
     Args:
         num_threads (int): Decoding threads; 0 lets decord choose.  One is
             right inside data loader workers.
+        exact (bool): Look at the packets of a file first (a few
+            milliseconds, once per file and process) and read it with PyAV
+            where decord would return other frames than asked.  Without PyAV
+            installed set it to False.
     """
 
-    def __init__(self, *, num_threads: int = 1) -> None:
+    def __init__(self, *, num_threads: int = 1, exact: bool = True) -> None:
         self.num_threads = num_threads
+        self.exact = exact
 
     def _open(self, path: str):
         try:
@@ -131,32 +151,46 @@ class DecordReader(BaseVideoReader):
         except ImportError as e:
             raise ImportError(
                 'decord is not installed: `pip install decord`, or read with '
-                "PyAV: LoadVideoFrames(reader=dict(type="
+                'PyAV: LoadVideoFrames(reader=dict(type='
                 "'costa_mm.PyAVReader'))") from e
         decord.logging.set_level(decord.logging.FATAL)
-        try:
-            return decord.VideoReader(path, num_threads=self.num_threads)
-        except (RuntimeError, ValueError) as e:  # DECORDError is a ValueError
-            raise unreadable(path, e) from None
+        return decord.VideoReader(path, num_threads=self.num_threads)
 
     def _probe(self, path: str) -> VideoInfo:
-        video = self._open(path)
-        height, width = self._decode(path, video, np.zeros(1, int)).shape[1:3]
-        return VideoInfo(
-            len(video), float(video.get_avg_fps()), int(width), int(height))
+        if self.exact:
+            return self._pyav().probe(path)
+        try:
+            video = self._open(path)
+            height, width = video[0].shape[:2]
+            rate = video.get_avg_fps()
+        except ImportError:
+            raise
+        except Exception as e:  # DECORDError has no base class of its own
+            raise unreadable(path, e) from None
+        return VideoInfo(len(video), float(rate), int(width), int(height))
 
     def _read(self, path: str, ids: np.ndarray) -> np.ndarray:
-        video = self._open(path)
-        if ids.max() >= len(video):
-            raise behind_end(path, ids, len(video))
-        return self._decode(path, video, ids)
-
-    @staticmethod
-    def _decode(path: str, video, ids: np.ndarray) -> np.ndarray:
+        if self.exact and not self._is_plain(path):
+            return self._pyav()._read(path, ids)
         try:
-            return video.get_batch(ids).asnumpy()
-        except (RuntimeError, ValueError) as e:
-            raise unreadable(path, e) from None
+            video = self._open(path)
+            if ids.max() < len(video):
+                return video.get_batch(ids).asnumpy()
+        except ImportError:
+            raise
+        except Exception as e:  # DECORDError has no base class of its own
+            if not self.exact:
+                raise unreadable(path, e) from None
+            # FFmpeg's own error, or the frames if only decord stumbles
+            return self._pyav()._read(path, ids)
+        raise behind_end(path, ids, len(video))
+
+    def _is_plain(self, path: str) -> bool:
+        stat = os.stat(path)
+        return _is_plain(path, stat.st_size, stat.st_mtime_ns)
+
+    def _pyav(self) -> 'PyAVReader':
+        return PyAVReader(num_threads=self.num_threads)
 
 
 @TRANSFORMS.register_module()

@@ -1,6 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Frames from a video file, boxes from a tube."""
-from typing import Optional, Union
+from typing import Optional, Tuple, Union
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -33,14 +33,14 @@ class LoadVideoFrames(BaseTransform):
     Args:
         reader (dict or :obj:`BaseVideoReader`, optional): The back end;
             decord by default.
-        tail_tolerance (int): How many frames the annotation may count more
-            than the video has.
+        tail_tolerance (int): How many of the last frames of the video (by its
+            annotated length) may be missing.
     """
 
     def __init__(self,
                  *,
                  reader: Optional[Union[dict, BaseVideoReader]] = None,
-                 tail_tolerance: int = 3) -> None:
+                 tail_tolerance: int = 5) -> None:
         reader = reader or dict(type='costa_mm.DecordReader')
         self.reader = TRANSFORMS.build(reader) if isinstance(
             reader, dict) else reader
@@ -54,8 +54,7 @@ class LoadVideoFrames(BaseTransform):
             VideoReadError: If it does not decode, ends too early or has
                 another size than annotated.
         """
-        path, ids = results['video_path'], results['frame_ids']
-        imgs, ids = self._read(path, ids)
+        imgs, ids = self._read(results)
         height, width = imgs.shape[1:3]
         self._check_size(results, height, width)
         results['imgs'] = imgs
@@ -65,18 +64,26 @@ class LoadVideoFrames(BaseTransform):
         results['flip'] = False
         return results
 
-    def _read(self, path: str, ids: np.ndarray) -> tuple:
+    def _read(self, results: dict) -> Tuple[np.ndarray, np.ndarray]:
+        """Images and their frame numbers."""
+        path, ids = results['video_path'], results['frame_ids']
         try:
             return self.reader.read(path, ids), ids
-        except IndexError:
-            count = self.reader.count(path)
-        kept = ids[ids < count]
-        if not len(kept) or int(ids.max()) >= count + self.tail_tolerance:
+        except (IndexError, VideoReadError) as e:
+            error = e
+        total = results.get('num_frames') or 0
+        for end in range(int(ids[-1]), total - 1 - self.tail_tolerance, -1):
+            kept = ids[ids < end]
+            if len(kept) and len(kept) < len(ids):
+                try:
+                    return self.reader.read(path, kept), kept
+                except (IndexError, VideoReadError):
+                    continue
+        if isinstance(error, IndexError):
             raise VideoReadError(
-                f'{path} holds {count} frames, but frame {int(ids.max())} is '
-                'asked for: the annotation belongs to another version of the '
-                'video, or the video is cut off')
-        return self.reader.read(path, kept), kept
+                f'{error}: the annotation belongs to another version of the '
+                'video, or the video is cut off') from error
+        raise error
 
     @staticmethod
     def _check_size(results: dict, height: int, width: int) -> None:

@@ -1,0 +1,245 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""One open video in PyAV: an index of its frames, and jumps between them."""
+from typing import Dict, List, NamedTuple, Optional
+
+import numpy as np
+
+from .readers import VideoInfo, behind_end, unreadable
+
+try:
+    import av
+    from av.video.reformatter import VideoReformatter
+except ImportError as e:
+    raise ImportError('PyAV is not installed: `pip install av`') from e
+
+av.logging.set_level(None)  # errors reach the user as exceptions
+
+
+class FrameIndex(NamedTuple):
+    """What the packets of a stream say of its frames.
+
+    Attributes:
+        pts (np.ndarray, optional): Time stamps in presentation order, (N, ),
+            int64; None where the container has none for some frame, and
+            frames can only be counted.
+        key_pts (np.ndarray): Time stamps of key frames, increasing.
+        leading (bool): Whether a frame that is shown before a key frame is
+            stored after it (open groups of pictures).
+        hidden (bool): Whether some packets are cut away by an edit list.
+        count (int): Number of shown frames that the packets promise.
+    """
+    pts: Optional[np.ndarray]
+    key_pts: np.ndarray
+    leading: bool
+    hidden: bool
+    count: int
+
+    @property
+    def plain(self) -> bool:
+        """Whether frame i is simply packet i in order of time stamps, and
+        every group of pictures stands on its own."""
+        return self.pts is not None and not self.leading and not self.hidden
+
+
+def upright(image: np.ndarray, rotation: int) -> np.ndarray:
+    """Turn a picture as its rotation flag demands.
+
+    Args:
+        image (np.ndarray): (H, W, 3).
+        rotation (int): Degrees, counterclockwise, a multiple of 90.
+
+    Returns:
+        np.ndarray: (H', W', 3).
+    """
+    turns = round(rotation / 90) % 4
+    return np.rot90(image, turns) if turns else image
+
+
+class PyAVVideo:
+    """An open video; use it as a context manager.
+
+    Args:
+        path (str): The file.
+        num_threads (int): Decoding threads; 0 lets FFmpeg choose.
+
+    Raises:
+        VideoReadError: If the file is not a video.
+    """
+
+    def __init__(self, path: str, num_threads: int = 1) -> None:
+        self.path = path
+        self.num_threads = num_threads
+        self._reformatter = VideoReformatter()
+        self.container = None
+        self._open()
+
+    def _open(self) -> None:
+        self.close()
+        try:
+            # the file name is a path, never an FFmpeg option or a protocol
+            self.container = av.open(f'file:{self.path}')
+            self.stream = self.container.streams.video[0]
+        except (av.FFmpegError, IndexError, ValueError) as e:
+            self.close()
+            raise unreadable(self.path, e) from None
+        self.stream.codec_context.thread_count = self.num_threads
+
+    def __enter__(self) -> 'PyAVVideo':
+        return self
+
+    def __exit__(self, *args) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self.container is not None:
+            self.container.close()
+            self.container = None
+
+    def index(self) -> FrameIndex:
+        """List the packets, without decoding.
+
+        Raises:
+            VideoReadError: If the file is broken.
+        """
+        pts: List[Optional[int]] = []
+        keys, highest, leading, hidden = [], None, False, False
+        try:
+            for packet in self.container.demux(self.stream):
+                if not packet.size:
+                    continue
+                if packet.is_discard:
+                    hidden = True
+                else:
+                    pts.append(packet.pts)
+                if packet.pts is None:
+                    continue
+                if packet.is_keyframe:
+                    keys.append(packet.pts)
+                    highest = packet.pts
+                elif highest is not None and packet.pts < highest:
+                    leading = True
+        except av.FFmpegError as e:
+            raise unreadable(self.path, e) from None
+        known = None not in pts and len(set(pts)) == len(pts)
+        if not pts:
+            raise unreadable(self.path, 'no frame in the video stream')
+        return FrameIndex(
+            np.sort(np.array(pts, dtype=np.int64)) if known else None,
+            np.sort(np.array(keys, dtype=np.int64)), leading, hidden,
+            len(pts))
+
+    def info(self) -> VideoInfo:
+        """Size, length and rate."""
+        index = self.index()
+        self._open()
+        first = next(self._decode(), None)
+        if first is None:
+            raise unreadable(self.path, 'no frame can be decoded')
+        height, width = self._to_rgb(first).shape[:2]
+        rate = self.stream.average_rate or self.stream.guessed_rate
+        if not rate:
+            raise unreadable(self.path, 'the frame rate is unknown')
+        return VideoInfo(index.count, float(rate), width, height)
+
+    def frames(self, ids: np.ndarray) -> np.ndarray:
+        """Decode frames (see :meth:`BaseVideoReader.read`)."""
+        index = self.index()
+        if ids.max() >= index.count:
+            raise behind_end(self.path, ids, index.count)
+        wanted = np.unique(ids)
+        images = None
+        if index.pts is not None:
+            self._open()
+            images = self._by_time(index, wanted)
+        if images is None:  # no or unreliable time stamps
+            self._open()
+            images = self._by_counting(wanted)
+        shape = images[int(wanted[0])].shape
+        out = np.empty((len(ids), ) + shape, dtype=np.uint8)
+        for i, frame in enumerate(ids):
+            image = images[int(frame)]
+            if image.shape != shape:
+                raise unreadable(self.path, 'the frame size changes')
+            out[i] = image
+        return out
+
+    def _by_time(self, index: FrameIndex,
+                 wanted: np.ndarray) -> Optional[Dict[int, np.ndarray]]:
+        """Frames by time stamp, jumping over whole groups of pictures.
+
+        Returns:
+            dict or None: Image by frame number; None if a frame is not found
+            where the packets promise it.
+        """
+        frame_of = {int(index.pts[i]): int(i) for i in wanted}
+        left = set(frame_of)
+        images: Dict[int, np.ndarray] = {}
+        keys = index.key_pts
+        at = np.searchsorted(keys, index.pts[wanted], side='right') - 1
+        for key in np.unique(at):
+            group = {int(index.pts[i]) for i in wanted[at == key]}
+            if key > 0:
+                try:
+                    self.container.seek(int(keys[key]), stream=self.stream)
+                except av.FFmpegError:
+                    return None
+            elif images:
+                return None
+            for frame in self._decode(group):
+                if frame.pts is None:
+                    return None
+                if frame.pts in group:
+                    images[frame_of[frame.pts]] = self._to_rgb(frame)
+                    group.discard(frame.pts)
+                    left.discard(frame.pts)
+                if not group:
+                    break
+                if frame.pts > max(group):
+                    return None
+        return None if left else images
+
+    def _by_counting(self, wanted: np.ndarray) -> Dict[int, np.ndarray]:
+        """Frames by number, decoding everything before them."""
+        images: Dict[int, np.ndarray] = {}
+        numbers = {int(i) for i in wanted}
+        last, count = max(numbers), 0
+        for count, frame in enumerate(self._decode(), 1):
+            if count - 1 in numbers:
+                images[count - 1] = self._to_rgb(frame)
+            if count > last:
+                return images
+        raise behind_end(self.path, wanted, count)
+
+    def _decode(self, wanted: Optional[set] = None):
+        """Decoded frames from here on.
+
+        Frames that no other frame refers to need not be decoded unless they
+        are wanted; that changes no pixel of the others.
+
+        Args:
+            wanted (set[int], optional): Time stamps that must come; None
+                decodes everything.
+        """
+        context = self.stream.codec_context
+        skipping, error = None, None
+        try:
+            for packet in self.container.demux(self.stream):
+                skip = wanted is not None and packet.pts not in wanted
+                if skip is not skipping:
+                    context.skip_frame = 'NONREF' if skip else 'DEFAULT'
+                    skipping = skip
+                yield from packet.decode()
+            return
+        except av.FFmpegError as e:
+            error = e
+        try:  # what was decoded before the broken packet and waits its turn
+            yield from context.decode(None)
+        except av.FFmpegError:
+            pass
+        # what comes behind it would be painted over by concealment
+        raise unreadable(self.path, error)
+
+    def _to_rgb(self, frame: 'av.VideoFrame') -> np.ndarray:
+        image = self._reformatter.reformat(frame, format='rgb24').to_ndarray()
+        return upright(image, int(frame.rotation))
