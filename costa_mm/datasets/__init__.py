@@ -3,14 +3,19 @@
 from .hcstvg import HCSTVGDataset
 from .readers import (BaseVideoReader, DecordReader, PyAVReader, VideoInfo,
                       VideoReadError)
+from .records import SchemaError
 from .stvg_dataset import BaseSTVGDataset, STVGDataset
-from .transforms import (FlipWithText, LoadTubeAnnotations, LoadVideoFrames,
-                         PackSTVGInputs, RandomTemporalCrop, ResizeClip,
-                         SampleFrames)
+from .transforms import (CleanSentence, ClipColorJitter, FlipWithText,
+                         LoadTubeAnnotations, LoadVideoFrames, PackSTVGInputs,
+                         RandomBranch, RandomSizeCrop, RandomTemporalCrop,
+                         ResizeClip, SampleFrames)
+from .vidstg import VidSTGDataset
 
 __all__ = [
-    'BaseSTVGDataset', 'BaseVideoReader', 'DecordReader', 'FlipWithText',
-    'HCSTVGDataset', 'LoadTubeAnnotations', 'LoadVideoFrames',
-    'PackSTVGInputs', 'PyAVReader', 'RandomTemporalCrop', 'ResizeClip',
-    'STVGDataset', 'SampleFrames', 'VideoInfo', 'VideoReadError'
+    'BaseSTVGDataset', 'BaseVideoReader', 'CleanSentence', 'ClipColorJitter',
+    'DecordReader', 'FlipWithText', 'HCSTVGDataset', 'LoadTubeAnnotations',
+    'LoadVideoFrames', 'PackSTVGInputs', 'PyAVReader', 'RandomBranch',
+    'RandomSizeCrop', 'RandomTemporalCrop', 'ResizeClip', 'STVGDataset',
+    'SampleFrames', 'SchemaError', 'VidSTGDataset', 'VideoInfo',
+    'VideoReadError'
 ]

@@ -1,10 +1,10 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """From what an annotation says to a record that can be used."""
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Dict, List, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
-import os
 
 from costa_mm.structures import Tube
 from .readers import BaseVideoReader, VideoInfo, VideoReadError

@@ -6,7 +6,8 @@ import logging
 import math
 import os
 from collections import OrderedDict
-from typing import Any, Iterable, List, NoReturn, Optional, Tuple
+from typing import (Any, Dict, Iterable, List, NoReturn, Optional, Sequence,
+                    Tuple)
 
 import numpy as np
 from mmengine.logging import print_log
@@ -172,27 +173,30 @@ def clean_boxes(boxes: np.ndarray, width: Optional[int],
     return boxes, usable
 
 
-class VideoFolder:
-    """Finds a video by its name in a folder and the folders below it.
+class FileFolder:
+    """Finds files by name in a folder and the folders below it.
 
     The distributed archives unpack into numbered folders; people also put
-    all videos into one.  The tree is walked only if a direct look fails.
+    all files into one.  The tree is walked only if a direct look fails.
 
     Args:
         root (str): The folder.
+        suffixes (Sequence[str]): Suffixes of the files, lower case.  Where a
+            name has another of them (``.mkv`` repacked as ``.mp4``), or none,
+            the file with the same stem is taken.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str,
+                 suffixes: Sequence[str] = VIDEO_SUFFIXES) -> None:
         self.root = root
-        self._by_stem: Optional[dict] = None
+        self.suffixes = tuple(suffixes)
+        self._by_stem: Optional[Dict[str, List[str]]] = None
 
     def find(self, name: str) -> Optional[str]:
-        """Path of a video, or None.
+        """Path of a file, or None.
 
         Args:
-            name (str): File name, path below the folder, or name without
-                suffix.  Where the suffix differs (``.mkv`` repacked as
-                ``.mp4``) the file with the same stem is taken.
+            name (str): File name, path below the folder, or stem.
         """
         path = os.path.join(self.root, name)
         if os.path.isfile(path):
@@ -201,15 +205,15 @@ class VideoFolder:
             self._by_stem = self._walk()
         base = os.path.basename(name)
         stem, suffix = os.path.splitext(base)
-        if suffix.lower() not in VIDEO_SUFFIXES:
+        if suffix.lower() not in self.suffixes:
             stem = base
         found = self._by_stem.get(stem, [])
         same = [p for p in found if os.path.basename(p) == base] or found
-        # two videos of one name in two folders: no guessing
+        # two files of one name in two folders: no guessing
         return same[0] if len(same) == 1 else None
 
-    def _walk(self) -> dict:
-        by_stem: dict = {}
+    def _walk(self) -> Dict[str, List[str]]:
+        by_stem: Dict[str, List[str]] = {}
         seen = set()  # links may form a circle
         for folder, dirs, files in os.walk(self.root, followlinks=True):
             real = os.path.realpath(folder)
@@ -219,7 +223,7 @@ class VideoFolder:
             seen.add(real)
             for file in sorted(files):
                 stem, suffix = os.path.splitext(file)
-                if suffix.lower() in VIDEO_SUFFIXES:
+                if suffix.lower() in self.suffixes:
                     by_stem.setdefault(stem, []).append(
                         os.path.join(folder, file))
         return by_stem

@@ -9,10 +9,10 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from costa_mm.registry import DATASETS, TRANSFORMS
+from .drafts import Draft, finish_record, probe_missing
 from .own_format import is_own_format, iter_own_format
 from .readers import BaseVideoReader, VideoReadError
-from .records import LeftOut, VideoFolder, read_json, schema_error
-from .drafts import Draft, finish_record, probe_missing
+from .records import FileFolder, LeftOut, read_json, schema_error
 
 FILTER_KEYS = ('qtypes', 'exclude', 'max_frames')
 MAX_DRAWS = 20
@@ -83,7 +83,8 @@ class BaseSTVGDataset(BaseDataset):
                  serialize_data: bool = True,
                  lazy_init: bool = False) -> None:
         if on_error not in ('raise', 'skip'):
-            raise ValueError(f"on_error is 'raise' or 'skip', not {on_error!r}")
+            raise ValueError("on_error is 'raise' or 'skip', not "
+                             f'{on_error!r}')
         unknown = set(filter_cfg or {}) - set(FILTER_KEYS)
         if unknown:
             raise ValueError(f'filter_cfg knows {FILTER_KEYS}, not '
@@ -156,7 +157,7 @@ class BaseSTVGDataset(BaseDataset):
 
     def _locate(self, drafts: List[Draft]) -> List[Draft]:
         """Fill in the path of every video; missing videos are left out."""
-        folder = VideoFolder(self.data_prefix.get('video', ''))
+        folder = FileFolder(self.data_prefix.get('video', ''))
         paths: Dict[str, Optional[str]] = {}
         found = []
         for draft in drafts:
@@ -245,8 +246,7 @@ class BaseSTVGDataset(BaseDataset):
         """Epoch of the draws; None means NumPy's global state."""
         if self.test_mode:
             return 0
-        epoch = getattr(idx, 'epoch', None)
-        return epoch
+        return getattr(idx, 'epoch', None)
 
     def _attempt(self, idx: int, epoch: Optional[int], attempt: int) -> int:
         """Index to load at an attempt: the asked one, then replacements."""

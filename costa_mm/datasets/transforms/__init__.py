@@ -1,13 +1,15 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Transforms of clips; importing this package registers them."""
+from .cropping import RandomBranch, RandomSizeCrop
 from .formatting import PackSTVGInputs
 from .geometry import FlipWithText, ResizeClip
 from .loading import LoadTubeAnnotations, LoadVideoFrames
+from .photometric import ClipColorJitter
 from .sampling import RandomTemporalCrop, SampleFrames
-from .text import mirror_words
+from .text import CleanSentence, mirror_words
 
 __all__ = [
-    'FlipWithText', 'LoadTubeAnnotations', 'LoadVideoFrames',
-    'PackSTVGInputs', 'RandomTemporalCrop', 'ResizeClip', 'SampleFrames',
-    'mirror_words'
+    'CleanSentence', 'ClipColorJitter', 'FlipWithText', 'LoadTubeAnnotations',
+    'LoadVideoFrames', 'PackSTVGInputs', 'RandomBranch', 'RandomSizeCrop',
+    'RandomTemporalCrop', 'ResizeClip', 'SampleFrames', 'mirror_words'
 ]

@@ -3,6 +3,10 @@
 import re
 from typing import Dict
 
+from mmcv.transforms import BaseTransform
+
+from costa_mm.registry import TRANSFORMS
+
 MIRROR_WORDS = (
     ('left', 'right'),
     ('lefts', 'rights'),
@@ -52,3 +56,45 @@ def mirror_words(sentence: str) -> str:
         return new.capitalize() if word[0].isupper() else new
 
     return _PATTERN.sub(exchange, sentence)
+
+
+@TRANSFORMS.register_module()
+class CleanSentence(BaseTransform):
+    """Bring a sentence into the form that the published loaders use.
+
+    STCAT lower-cases all sentences and strips the punctuation of VidSTG's.
+
+    Required Keys:
+
+    - sentence
+
+    Modified Keys:
+
+    - sentence
+
+    Args:
+        lower (bool): To lower case.
+        strip_punctuation (bool): Remove everything but letters, digits,
+            blanks, hyphens and apostrophes.
+    """
+
+    def __init__(self,
+                 *,
+                 lower: bool = True,
+                 strip_punctuation: bool = False) -> None:
+        self.lower = lower
+        self.strip_punctuation = strip_punctuation
+
+    def transform(self, results: dict) -> dict:
+        """Change the sentence; one that would become empty stays."""
+        text = results['sentence']
+        if self.lower:
+            text = text.lower()
+        if self.strip_punctuation:
+            text = re.sub(r"[^\w\s'-]|_", ' ', text)
+        results['sentence'] = ' '.join(text.split()) or results['sentence']
+        return results
+
+    def __repr__(self) -> str:
+        return (f'{type(self).__name__}(lower={self.lower}, '
+                f'strip_punctuation={self.strip_punctuation})')
