@@ -1,4 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -171,3 +173,18 @@ def test_tubes_that_cannot_be_scored_name_the_sample(make_tube):
 def test_unknown_protocol():
     with pytest.raises(ValueError, match="'papre'.*paper"):
         get_protocol('papre')
+
+
+@pytest.mark.parametrize('name', GOLDEN)
+def test_documented_figures(name, golden):
+    """The table of the documentation holds the published means."""
+    page = Path(__file__).resolve().parents[2] / 'docs' / 'en' / 'metrics.md'
+    row = next(line for line in page.read_text(encoding='utf-8').splitlines()
+               if line.startswith('|') and line.count('|') == 8
+               and f'`{name}`' in line)
+    mean = golden[2][GOLDEN[name]]['mean']
+    figures = [
+        f'{mean[k]:.4f}' if k in mean else '-'
+        for k in ('tiou', 'viou', 'viou@0.3', 'viou@0.5', 'gt_viou')
+    ]
+    assert [cell.strip() for cell in row.split('|')[2:7]] == figures

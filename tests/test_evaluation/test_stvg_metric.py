@@ -261,8 +261,11 @@ def sample(i):
 
 
 out = {}
-for name, skipped in [('all', ()), ('skip', (0, 4)), ('one_side', (1, 3, 5))]:
-    metric = STVGMetric(tube_file=f'{folder}/{name}.json')
+for name, skipped in [('all', ()), ('skip', (0, 4)), ('one_side', (1, 3, 5)),
+                      ('gathered', (1, 3, 5))]:
+    metric = STVGMetric(
+        tube_file=f'{folder}/{name}.json',
+        collect_device='gpu' if name == 'gathered' else 'cpu')
     data = list(range(7))
     loader = DataLoader(
         data, sampler=DefaultSampler(data, shuffle=False), collate_fn=list)
@@ -299,9 +302,21 @@ def test_two_gloo_processes(tmp_path):
     assert ranks[0]['all']['seen'] == 4
     tiou = np.arange(1, 8) / 10
     for name, kept in [('all', [0, 1, 2, 3, 4, 5, 6]),
-                       ('skip', [1, 2, 3, 5, 6]), ('one_side', [0, 2, 4, 6])]:
+                       ('skip', [1, 2, 3, 5, 6]), ('one_side', [0, 2, 4, 6]),
+                       ('gathered', [0, 2, 4, 6])]:
         assert ranks[0][name]['stvg/m_tIoU'] == pytest.approx(
             tiou[kept].mean()), name
         tubes = load_tubes(tmp_path / f'{name}.json')
         assert sorted(tubes) == [f's{i}' for i in kept]
         assert all(isinstance(t, Tube) for t in tubes.values())
+
+
+def test_used_segment_of_the_sample_reaches_the_grid(make_tube):
+    """Frames 43 to 45 are on the grid only where the segment begins there."""
+    gt = make_tube((43, 46), num=100, fps=30)
+    for segment, viou in [(None, 0), ((40, 70), 0), ((43, 70), 1)]:
+        metric = STVGMetric(protocol='tubedetr_vidstg')
+        metric.process(
+            None,
+            [dict(sample_id='a', pred_tube=gt, gt_tube=gt, segment=segment)])
+        assert metric.evaluate(1)['stvg/m_vIoU'] == viou
