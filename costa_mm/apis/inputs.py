@@ -1,0 +1,248 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""What people hand to the inferencer, checked and made uniform."""
+import os
+import re
+from dataclasses import dataclass
+from typing import Iterator, List, Optional, Sequence, Union
+
+import numpy as np
+
+from costa_mm.datasets.readers import BaseVideoReader, VideoInfo
+from costa_mm.datasets.records import VIDEO_SUFFIXES
+
+Video = Union[str, os.PathLike, np.ndarray, Sequence[np.ndarray]]
+Videos = Union[Video, Sequence[Video]]
+Sentences = Union[str, Sequence[str], Sequence[Sequence[str]]]
+
+CHUNK_BYTES = 2**27  # frames held at a time while a whole video is read
+
+
+class ArrayReader(BaseVideoReader):
+    """Gives out frames that are in memory already.
+
+    Args:
+        frames (np.ndarray): RGB, (T, H, W, 3), uint8.
+        fps (float, optional): Frames per second.
+    """
+
+    def __init__(self, frames: np.ndarray,
+                 fps: Optional[float] = None) -> None:
+        self.frames = frames
+        self.fps = fps
+
+    def probe(self, path: str) -> VideoInfo:
+        """Size, length and rate; ``path`` is only a name."""
+        return self._probe(path)
+
+    def read(self, path: str, frame_ids: Sequence[int]) -> np.ndarray:
+        """Some of the frames, (T, H, W, 3); ``path`` is only a name."""
+        return self._read(path, np.asarray(frame_ids, dtype=np.int64))
+
+    def _probe(self, path: str) -> VideoInfo:
+        count, height, width = self.frames.shape[:3]
+        return VideoInfo(count, self.fps, width, height)
+
+    def _read(self, path: str, ids: np.ndarray) -> np.ndarray:
+        return self.frames[ids]
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}({self.frames.shape}, fps={self.fps})'
+
+
+@dataclass(frozen=True, eq=False)
+class VideoSource:
+    """One video, wherever it comes from, and its sentences.
+
+    Args:
+        name (str): Unique in a call, good as a file name.
+        path (str): The file, or a name for frames in memory.
+        reader (:obj:`BaseVideoReader`): Reads its frames.
+        info (:obj:`VideoInfo`): Length, rate (None if not known) and size.
+        sentences (tuple[str]): One or more.
+    """
+
+    name: str
+    path: str
+    reader: BaseVideoReader
+    info: VideoInfo
+    sentences: tuple
+
+    def sample_id(self, index: int) -> str:
+        """Id of a sentence, unique in a call, good as a file name."""
+        return f'{self.name}_{index}' if len(self.sentences) > 1 else self.name
+
+    def iter_frames(self) -> Iterator[np.ndarray]:
+        """All frames, (H, W, 3), a few decoded at a time."""
+        info = self.info
+        step = max(1, CHUNK_BYTES // (info.width * info.height * 3))
+        for first in range(0, info.num_frames, step):
+            last = min(first + step, info.num_frames)
+            yield from self.reader.read(self.path, np.arange(first, last))
+
+
+def list_videos(inputs: Videos) -> List[Union[str, np.ndarray]]:
+    """Tell videos from frames and open folders.
+
+    Args:
+        inputs: A path, a folder, frames (T, H, W, 3), a list of frames
+            (H, W, 3), or a list of paths, folders and frame arrays.
+
+    Returns:
+        list[str | np.ndarray]: Paths of files and (T, H, W, 3) arrays.
+
+    Raises:
+        FileNotFoundError: If a file or folder is missing, or a folder holds
+            no video.
+        TypeError: If it is something else.
+        ValueError: If frames are not RGB pictures of bytes, or there are no
+            inputs.
+    """
+    if isinstance(inputs, (str, os.PathLike)):
+        return _from_path(os.fspath(inputs))
+    if isinstance(inputs, np.ndarray):
+        return [_check_frames(inputs)]
+    if not isinstance(inputs, Sequence):
+        raise TypeError(
+            'a video is a path, a folder, frames (T, H, W, 3) or a list of '
+            f'those, not a {type(inputs).__name__}')
+    if not len(inputs):
+        raise ValueError('the list of videos is empty')
+    if all(isinstance(i, np.ndarray) and i.ndim == 3 for i in inputs):
+        return [_stack(inputs)]
+    return [video for item in inputs for video in list_videos(item)]
+
+
+def _from_path(path: str) -> List[str]:
+    path = os.path.expanduser(path)
+    if os.path.isfile(path):
+        return [path]
+    if not os.path.isdir(path):
+        raise FileNotFoundError(f'there is no video file or folder {path}')
+    found = sorted(
+        entry.path for entry in os.scandir(path)
+        if entry.is_file() and entry.name.lower().endswith(VIDEO_SUFFIXES))
+    if not found:
+        raise FileNotFoundError(f'the folder {path} holds no video '
+                                f'({", ".join(VIDEO_SUFFIXES)})')
+    return found
+
+
+def _stack(frames: Sequence[np.ndarray]) -> np.ndarray:
+    shapes = {frame.shape for frame in frames}
+    if len(shapes) > 1:
+        raise ValueError('the frames of a video must be of one size, not '
+                         f'{sorted(shapes)}')
+    return _check_frames(np.stack(frames))
+
+
+def _check_frames(frames: np.ndarray) -> np.ndarray:
+    if frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
+        raise ValueError('frames are an RGB array (T, H, W, 3), not of shape '
+                         f'{frames.shape}')
+    if frames.dtype != np.uint8:
+        raise ValueError('frames are uint8 with values from 0 to 255, not '
+                         f'{frames.dtype}')
+    return frames
+
+
+def match_sentences(sentences: Sentences, num_videos: int) -> List[tuple]:
+    """The sentences of every video.
+
+    Args:
+        sentences: One sentence, or several, for every video; or one list of
+            sentences per video.
+        num_videos (int): Number of videos.
+
+    Returns:
+        list[tuple[str]]: One per video, none empty.
+
+    Raises:
+        TypeError: If a sentence is not text.
+        ValueError: If a sentence is empty, or the lists do not fit the
+            videos.
+    """
+    if isinstance(sentences, str):
+        sentences = [sentences]
+    if not isinstance(sentences, Sequence):
+        raise TypeError('sentences are text or a list of texts, not a '
+                        f'{type(sentences).__name__}')
+    if not len(sentences):
+        raise ValueError('no sentence given')
+    if not any(_is_list(s) for s in sentences):
+        return [_check_sentences(sentences)] * num_videos
+    if len(sentences) != num_videos:
+        raise ValueError(f'{len(sentences)} lists of sentences for '
+                         f'{num_videos} videos')
+    return [_check_sentences(s if _is_list(s) else [s]) for s in sentences]
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _check_sentences(sentences: Sequence[str]) -> tuple:
+    if not sentences:
+        raise ValueError('a video has no sentence')
+    for i, sentence in enumerate(sentences):
+        if not isinstance(sentence, str):
+            raise TypeError(f'sentence {i} is a {type(sentence).__name__}, '
+                            'not text')
+        if not sentence.strip():
+            raise ValueError(f'sentence {i} is empty: say in words what to '
+                             'look for, e.g. "the man in red opens the door"')
+    return tuple(' '.join(s.split()) for s in sentences)
+
+
+def make_sources(inputs: Videos,
+                 sentences: Sentences,
+                 reader: BaseVideoReader,
+                 fps: Optional[float] = None) -> List[VideoSource]:
+    """Check everything a person handed over, before anything is computed.
+
+    Args:
+        inputs: See :func:`list_videos`.
+        sentences: See :func:`match_sentences`.
+        reader (:obj:`BaseVideoReader`): Reads video files.
+        fps (float, optional): Frame rate of frames in memory.
+
+    Returns:
+        list[:obj:`VideoSource`]: One per video.
+
+    Raises:
+        ValueError: Also if a file is no video that can be decoded.
+    """
+    if fps is not None and not fps > 0:
+        raise ValueError(f'fps must be positive, not {fps}')
+    videos = list_videos(inputs)
+    names: List[str] = []
+    sources = []
+    for video, texts in zip(videos, match_sentences(sentences, len(videos))):
+        if isinstance(video, str):
+            path, use = video, reader
+            name = os.path.splitext(os.path.basename(video))[0]
+        else:
+            path, use = f'frames_{len(names)}', ArrayReader(video, fps)
+            name = path
+        names.append(_unique(_safe(name), names))
+        sources.append(
+            VideoSource(names[-1], path, use, _probe(use, path), texts))
+    return sources
+
+
+def _probe(reader: BaseVideoReader, path: str) -> VideoInfo:
+    info = reader.probe(path)
+    known = bool(info.fps and np.isfinite(info.fps) and info.fps > 0)
+    return info if known else info._replace(fps=None)
+
+
+def _safe(name: str) -> str:
+    """A file name of any script, without characters that break paths."""
+    return re.sub(r'[^\w.-]+', '_', name)[:100] or 'video'
+
+
+def _unique(name: str, taken: Sequence[str]) -> str:
+    number, candidate = 1, name
+    while candidate in taken:
+        number += 1
+        candidate = f'{name}-{number}'
+    return candidate

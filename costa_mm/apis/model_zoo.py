@@ -1,0 +1,101 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Finding configs and weights by name.
+
+MMEngine's inferencer knows a closed list of packages without this one, so
+names are looked up here: in the ``model-index.yml`` beside the package, or in
+``costa_mm/.mim`` of an installed one.
+"""
+import os
+from typing import List, NamedTuple, Optional
+
+import yaml
+
+import costa_mm
+
+
+class ZooEntry(NamedTuple):
+    """A model that can be asked for by name.
+
+    Attributes:
+        name (str): Its name, that of its config file without suffix.
+        config (str): Path of the config.
+        weights (str, optional): Path or address of the checkpoint, None where
+            there is none to be had.
+        aliases (tuple[str, ...]): Other names.
+    """
+    name: str
+    config: str
+    weights: Optional[str] = None
+    aliases: tuple = ()
+
+
+def zoo_root() -> str:
+    """Folder that holds ``configs/``: the checkout, or ``costa_mm/.mim``.
+
+    Raises:
+        FileNotFoundError: If the package was installed without its configs.
+    """
+    package = os.path.dirname(os.path.abspath(costa_mm.__file__))
+    for root in (os.path.dirname(package), os.path.join(package, '.mim')):
+        # Another project's configs/ may lie beside us in site-packages.
+        if os.path.isdir(os.path.join(root, 'configs')) and \
+                os.path.isfile(os.path.join(root, 'model-index.yml')):
+            return root
+    raise FileNotFoundError(
+        f'no configs beside {package} nor in its .mim folder: install a '
+        'wheel of costa_mm, or give the path of a config')
+
+
+def list_models() -> List[ZooEntry]:
+    """All models of ``model-index.yml``, and all configs without an entry."""
+    root = zoo_root()
+    entries = {entry.name: entry for entry in _from_index(root)}
+    known = {os.path.abspath(entry.config) for entry in entries.values()}
+    for folder, _, names in sorted(os.walk(os.path.join(root, 'configs'))):
+        if '_base_' in folder:
+            continue
+        for file in sorted(names):
+            name, suffix = os.path.splitext(file)
+            path = os.path.join(folder, file)
+            if suffix == '.py' and os.path.abspath(path) not in known:
+                entries.setdefault(name, ZooEntry(name, path))
+    return [entries[name] for name in sorted(entries)]
+
+
+def _from_index(root: str) -> List[ZooEntry]:
+    """Entries of the metafiles that ``model-index.yml`` imports."""
+    with open(os.path.join(root, 'model-index.yml'), encoding='utf-8') as f:
+        metafiles = (yaml.safe_load(f) or {}).get('Import') or []
+    entries = []
+    for metafile in metafiles:
+        with open(os.path.join(root, metafile), encoding='utf-8') as f:
+            models = (yaml.safe_load(f) or {}).get('Models') or []
+        entries += [_entry(root, model) for model in models]
+    return entries
+
+
+def _entry(root: str, model: dict) -> ZooEntry:
+    weights = model.get('Weights')
+    if weights and '://' not in weights:
+        weights = os.path.join(root, weights)
+    alias = model.get('Alias') or ()
+    return ZooEntry(
+        name=model['Name'],
+        config=os.path.join(root, model['Config']),
+        weights=weights,
+        aliases=(alias, ) if isinstance(alias, str) else tuple(alias))
+
+
+def find_model(name: str) -> ZooEntry:
+    """The model of a name or alias, upper and lower case alike.
+
+    Raises:
+        ValueError: If there is none; names those there are.
+    """
+    models = list_models()
+    for entry in models:
+        if name.lower() in (n.lower() for n in (entry.name, *entry.aliases)):
+            return entry
+    raise ValueError(
+        f'{name!r} is neither a config file nor a model of costa_mm; there '
+        f'are: {", ".join(entry.name for entry in models) or "none"}')

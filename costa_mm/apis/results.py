@@ -1,0 +1,160 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""What a person gets back for a video and a sentence."""
+import json
+import os
+from dataclasses import dataclass
+from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+from costa_mm.structures import Tube, TubeDataSample
+
+
+class ScoredSpan(NamedTuple):
+    """A span with its probability.
+
+    Attributes:
+        start (int): First frame of the event, from 0.
+        end (int): Frame after its last one.
+        score (float): Joint probability of start and end.
+    """
+    start: int
+    end: int
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class TubeResult:
+    """The tube of one sentence in one video.
+
+    Args:
+        sample_id (str): Unique in one call of the inferencer.
+        video (str): Path of the video, or a name for frames in memory.
+        sentence (str): The sentence.
+        size (tuple[int, int]): Width and height of the video in pixels.
+        tube (:obj:`Tube`): Span (end exclusive) and a box, in pixels, for
+            every frame of the video.
+        confidence (float): Joint probability of the span's start and end.
+        attendance_score (float, optional): Mean probability, inside the span,
+            that the object attends the event; None where a model predicts
+            none.
+        found (bool): Whether ``confidence`` reaches the threshold asked for;
+            if not, the sentence is taken not to happen in this video.
+        spans (list[:obj:`ScoredSpan`]): The best spans, best first.
+        frame_ids (np.ndarray): Frames that the model looked at, (T, ), int64.
+        start (np.ndarray): Probability that the event starts there, (T, ).
+        end (np.ndarray): Probability that it ends there, (T, ).
+        attendance (np.ndarray, optional): Probability that the object attends
+            the event there, (T, ).
+    """
+
+    sample_id: str
+    video: str
+    sentence: str
+    size: Tuple[int, int]
+    tube: Tube
+    confidence: float
+    attendance_score: Optional[float]
+    found: bool
+    spans: List[ScoredSpan]
+    frame_ids: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    attendance: Optional[np.ndarray]
+
+    @property
+    def span(self) -> Tuple[int, int]:
+        """First frame of the event and the one after its last, from 0."""
+        return self.tube.span
+
+    @property
+    def span_seconds(self) -> Optional[Tuple[float, float]]:
+        """The span in seconds; None if the frame rate is not known."""
+        fps = self.tube.fps
+        return None if not fps else (self.span[0] / fps, self.span[1] / fps)
+
+    @property
+    def boxes(self) -> np.ndarray:
+        """(x1, y1, x2, y2) in pixels for every frame, (N, 4), float64."""
+        return self.tube.boxes
+
+    @classmethod
+    def from_sample(cls,
+                    sample: TubeDataSample,
+                    score_thr: float = 0.0) -> 'TubeResult':
+        """Read a predicted sample.
+
+        Args:
+            sample (:obj:`TubeDataSample`): With ``pred_*`` fields.
+            score_thr (float): Confidence that counts as found.
+        """
+        attendance = sample.get('pred_attendance', None)
+        if attendance is not None and not len(attendance):
+            attendance = None
+        height, width = sample.ori_shape
+        spans = [ScoredSpan(int(s), int(e), float(p))
+                 for s, e, p in sample.get('pred_spans', ())]
+        return cls(
+            sample_id=sample.sample_id,
+            video=sample.video_path,
+            sentence=sample.sentence,
+            size=(int(width), int(height)),
+            tube=sample.pred_tube,
+            confidence=float(sample.pred_score),
+            attendance_score=_mean_inside(sample, attendance),
+            found=float(sample.pred_score) >= score_thr,
+            spans=spans,
+            frame_ids=np.asarray(sample.frame_ids),
+            start=np.asarray(sample.pred_start),
+            end=np.asarray(sample.pred_end),
+            attendance=attendance)
+
+    def to_dict(self) -> dict:
+        """An entry of a tube file with what else is known, for JSON."""
+        out = self.tube.to_dict()
+        out.update(
+            video=self.video,
+            sentence=self.sentence,
+            width=self.size[0],
+            height=self.size[1],
+            span_seconds=None if self.span_seconds is None else list(
+                self.span_seconds),
+            confidence=self.confidence,
+            attendance_score=self.attendance_score,
+            found=self.found,
+            spans=[dict(s._asdict()) for s in self.spans],
+            sampled_frames=self.frame_ids.tolist(),
+            start=_rounded(self.start),
+            end=_rounded(self.end),
+            attendance=_rounded(self.attendance))
+        return out
+
+
+def _mean_inside(sample: TubeDataSample,
+                 attendance: Optional[np.ndarray]) -> Optional[float]:
+    """Mean attendance over the sampled frames inside the predicted span."""
+    if attendance is None:
+        return None
+    ids = np.asarray(sample.frame_ids)
+    start, end = sample.pred_tube.span
+    inside = (ids >= start) & (ids < end)
+    return float(attendance[inside].mean()) if inside.any() else 0.0
+
+
+def _rounded(values: Optional[np.ndarray]) -> Optional[List[float]]:
+    """Six digits are plenty for a probability."""
+    return None if values is None else [round(float(v), 6) for v in values]
+
+
+def dump_results(results: Sequence[TubeResult],
+                 path: Union[str, os.PathLike]) -> None:
+    """Write results as a tube file; every tool that reads tubes reads it.
+
+    Args:
+        results (Sequence[:obj:`TubeResult`]): With different sample ids.
+        path (str | os.PathLike): File to write; its folder is created.
+    """
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    entries = {result.sample_id: result.to_dict() for result in results}
+    with open(path, 'w', encoding='utf-8') as f:
+        json.dump(entries, f, ensure_ascii=False)

@@ -1,0 +1,70 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Ground sentences in a video.
+
+    python demo/stvg_demo.py VIDEO "SENTENCE" ["SENTENCE" ...]
+        --config CONFIG --checkpoint CHECKPOINT --out-dir DIR
+"""
+import argparse
+import sys
+
+from costa_mm.apis import STVGInferencer, TubeResult
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description='Ground sentences in a video: when it happens, and where '
+        'the object is.')
+    parser.add_argument('video', help='video file, or a folder of videos')
+    parser.add_argument('sentences', nargs='+', metavar='SENTENCE',
+                        help='what to look for')
+    parser.add_argument(
+        '--config', help='config file or name of a model (default: the '
+        'config that the checkpoint carries)')
+    parser.add_argument('--checkpoint', help='weights of the model')
+    parser.add_argument('--out-dir', default='outputs',
+                        help='folder for video, pictures and tubes.json')
+    parser.add_argument('--device', help="'cpu', 'cuda:0', ... (default: "
+                        'what is there)')
+    parser.add_argument(
+        '--score-thr', type=float, default=0.0,
+        help='confidence below which a sentence is "not in this video"')
+    parser.add_argument('--batch-size', type=int, default=1)
+    return parser.parse_args()
+
+
+def describe(result: TubeResult) -> str:
+    """One result in words."""
+    start, end = result.span
+    text = f'  frames {start} to {end - 1}'
+    if result.span_seconds is not None:
+        text += ' ({:.2f} s to {:.2f} s)'.format(*result.span_seconds)
+    text += f', confidence {result.confidence:.3f}'
+    if not result.found:
+        text = '  not in this video' + text.replace('  ', ': best guess ', 1)
+    return f'{result.video}: "{result.sentence}"\n{text}'
+
+
+def main() -> int:
+    """Run the demo."""
+    args = parse_args()
+    try:
+        inferencer = STVGInferencer(args.config, args.checkpoint, args.device,
+                                    show_progress=False)
+        out = inferencer(
+            args.video,
+            args.sentences,
+            out_dir=args.out_dir,
+            batch_size=args.batch_size,
+            pred_score_thr=args.score_thr)
+    except (FileNotFoundError, ValueError) as e:
+        print(f'{type(e).__name__}: {e}', file=sys.stderr)
+        return 1
+    for result in out['predictions']:
+        print(describe(result))
+    print('written:', *out['files'], sep='\n  ')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,79 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+import numpy as np
+import pytest
+
+from costa_mm.apis.inputs import (ArrayReader, list_videos, make_sources,
+                                  match_sentences)
+from costa_mm.datasets import DecordReader
+
+
+def clip(t=4, dtype=np.uint8):
+    return np.zeros((t, 6, 8, 3), dtype)
+
+
+def test_a_list_of_frames_is_one_video_a_list_of_clips_is_many():
+    one, = list_videos([clip()[0], clip()[0], clip()[0]])
+    assert one.shape == (3, 6, 8, 3)
+    assert [len(v) for v in list_videos([clip(2), clip(5)])] == [2, 5]
+
+
+def test_folder_gives_its_videos_sorted(tmp_path):
+    for name in ('b.MP4', 'a.mkv', 'notes.txt'):
+        (tmp_path / name).touch()
+    (tmp_path / 'sub.mp4').mkdir()
+    paths = list_videos(tmp_path)
+    assert [p.rsplit('/', 1)[1] for p in paths if 'sub' not in p] == [
+        'a.mkv', 'b.MP4'
+    ]
+    assert not any('sub' in p for p in paths)
+
+
+@pytest.mark.parametrize('bad, error', [
+    (5, TypeError), (None, TypeError), ([], ValueError), ([5], TypeError),
+    (clip(dtype=np.float32), ValueError), (clip(0), ValueError),
+    (clip()[..., :1], ValueError), (clip()[0], ValueError),
+    ([clip()[0], clip()[0][:3]], ValueError),
+])
+def test_anything_else_is_refused(bad, error):
+    with pytest.raises(error):
+        list_videos(bad)
+
+
+def test_sentences():
+    assert match_sentences('a', 2) == [('a', ), ('a', )]
+    assert match_sentences(['a', 'b'], 2) == [('a', 'b'), ('a', 'b')]
+    assert match_sentences([['a'], ['b', 'c']], 2) == [('a', ), ('b', 'c')]
+    # White space is made uniform, as it is in the caption.
+    assert match_sentences(' a \n b ', 1) == [('a b', )]
+
+
+@pytest.mark.parametrize('bad, error', [
+    ('', ValueError), ([], ValueError), (['a', ' '], ValueError),
+    ([[], ['a']], ValueError), ([['a']], ValueError), (3, TypeError),
+    ([3, 'a'], TypeError), ([['a'], [3]], TypeError),
+])
+def test_bad_sentences(bad, error):
+    with pytest.raises(error):
+        match_sentences(bad, 2)
+
+
+def test_names_are_unique_and_safe(tmp_path, video):
+    other = tmp_path / 'squares.mp4'
+    odd = tmp_path / 'Ä b?.mp4'
+    for path in (other, odd):
+        path.write_bytes(video.read_bytes())
+    sources = make_sources([str(video), other, odd], 'a', DecordReader())
+    assert [s.name for s in sources] == ['squares', 'squares-2', 'Ä_b_']
+
+
+def test_all_frames_come_in_order_whatever_the_chunk(frames, monkeypatch):
+    monkeypatch.setattr('costa_mm.apis.inputs.CHUNK_BYTES', 7 * 64 * 96 * 3)
+    source, = make_sources(frames, 'a', None)
+    assert (np.stack(list(source.iter_frames())) == frames).all()
+
+
+def test_rate_of_frames_in_memory():
+    reader = ArrayReader(clip(4))
+    assert reader.probe('x') == (4, None, 8, 6)
+    source, = make_sources(clip(4), 'a', None, fps=12)
+    assert source.info.fps == 12

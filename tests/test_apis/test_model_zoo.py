@@ -1,0 +1,54 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+import pytest
+
+from costa_mm.apis import find_model, list_models, model_zoo
+
+
+@pytest.fixture
+def zoo(tmp_path, monkeypatch):
+    configs = tmp_path / 'configs'
+    (configs / '_base_').mkdir(parents=True)
+    for name in ('tiny.py', 'large.py', '_base_/schedule.py'):
+        (configs / name).write_text('a = 1\n')
+    (tmp_path / 'model-index.yml').write_text(
+        'Import:\n  - configs/metafile.yml\n')
+    (configs / 'metafile.yml').write_text(
+        'Models:\n'
+        '  - {Name: tiny, Alias: [small], Config: configs/tiny.py, '
+        'Weights: weights/tiny.pth}\n'
+        '  - {Name: web, Config: configs/tiny.py, '
+        'Weights: "https://example.org/web.pth"}\n')
+    monkeypatch.setattr(model_zoo, 'zoo_root', lambda: str(tmp_path))
+    return tmp_path
+
+
+def test_index_and_configs_without_entry_are_listed(zoo):
+    models = {m.name: m for m in list_models()}
+    assert sorted(models) == ['large', 'tiny', 'web']
+    assert models['tiny'].weights == str(zoo / 'weights' / 'tiny.pth')
+    assert models['web'].weights == 'https://example.org/web.pth'
+    assert models['large'].weights is None
+
+
+@pytest.mark.parametrize('name', ['tiny', 'Tiny', 'SMALL'])
+def test_names_and_aliases(zoo, name):
+    assert find_model(name).config == str(zoo / 'configs/tiny.py')
+
+
+def test_unknown_name_lists_the_known(zoo):
+    with pytest.raises(ValueError, match='there are: large, tiny, web'):
+        find_model('huge')
+
+
+def test_package_without_configs(tmp_path, monkeypatch):
+    package = tmp_path / 'site-packages' / 'costa_mm'
+    # Another project's configs beside us are not ours.
+    (package.parent / 'configs').mkdir(parents=True)
+    monkeypatch.setattr(model_zoo.costa_mm, '__file__',
+                        str(package / '__init__.py'))
+    with pytest.raises(FileNotFoundError, match='give the path of a config'):
+        model_zoo.zoo_root()
+    (package / '.mim' / 'configs').mkdir(parents=True)
+    (package / '.mim' / 'model-index.yml').touch()
+    assert model_zoo.zoo_root() == str(package / '.mim')
+    assert list_models() == []

@@ -1,0 +1,257 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+import json
+
+import av
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import INFERENCERS as MMENGINE_INFERENCERS
+from mmengine.registry import DefaultScope
+from PIL import Image
+
+from costa_mm.apis import STVGInferencer
+from costa_mm.datasets import VideoReadError
+from costa_mm.structures import load_tubes
+
+RED, GREEN = 'the red square moves right', 'the green square stands still'
+
+
+@pytest.fixture
+def inferencer(write_model):
+    config, weights = write_model()
+    return STVGInferencer(config, weights, 'cpu', show_progress=False)
+
+
+def check_red(result, slack=0.0):
+    assert result.span == (10, 20)
+    truth = np.array([[16 + 4 * i, 8, 32 + 4 * i, 24] for i in range(10)])
+    assert np.abs(result.boxes[10:20] - truth).max() <= slack
+    assert result.boxes.shape == (30, 4)
+
+
+def test_two_sentences_on_a_file_get_two_right_tubes(inferencer, video):
+    out = inferencer(video, [RED, GREEN])
+    red, green = out['predictions']
+    check_red(red, slack=1)
+    assert red.span_seconds == (1.0, 2.0)
+    assert green.span == (0, 30)
+    assert np.abs(green.boxes - [8, 40, 24, 56]).max() <= 1
+    assert (red.sentence, green.sentence) == (RED, GREEN)
+    assert red.sample_id != green.sample_id
+    assert red.size == (96, 64)
+    assert red.attendance_score == 1.0
+    assert out['visualization'] is None and out['files'] == []
+
+
+def test_a_video_is_decoded_once_for_all_sentences(
+        inferencer, video, monkeypatch):
+    reads = []
+    reader = type(inferencer.reader)
+    original = reader.read
+    monkeypatch.setattr(reader, 'read', lambda self, path, ids:
+                        (reads.append(len(ids)),
+                         original(self, path, ids))[1])
+    inferencer(str(video), [RED, GREEN, 'a red thing'])
+    assert reads == [30]
+
+
+@pytest.mark.parametrize('make', [lambda f: f, lambda f: list(f)])
+def test_frames_in_memory(inferencer, frames, make):
+    result, = inferencer(make(frames), RED)['predictions']
+    check_red(result)
+    assert result.span_seconds is None
+    json.dumps(result.to_dict())
+    result, = inferencer(make(frames), RED, fps=5)['predictions']
+    assert result.span_seconds == (2.0, 4.0)
+
+
+def test_frames_are_not_changed(inferencer, frames):
+    before = frames.copy()
+    inferencer(frames, [RED, GREEN], return_vis=True)
+    assert (frames == before).all()
+
+
+def test_folder_and_lists_keep_their_order(inferencer, video, frames):
+    out = inferencer([video.parent, frames], [RED, GREEN])
+    names = [r.sample_id for r in out['predictions']]
+    assert names == ['squares_0', 'squares_1', 'frames_1_0', 'frames_1_1']
+    spans = [r.span for r in out['predictions']]
+    assert spans == [(10, 20), (0, 30)] * 2
+
+
+def test_one_list_of_sentences_per_video(inferencer, frames):
+    out = inferencer([frames, frames[:15]], [[RED, GREEN], [RED]])
+    assert [r.span for r in out['predictions']] == [(10, 20), (0, 30),
+                                                    (10, 15)]
+    with pytest.raises(ValueError, match='1 lists of sentences for 2 videos'):
+        inferencer([frames, frames[:15]], [[RED]])
+
+
+@pytest.mark.parametrize('batch_size, batches', [(1, [1] * 5), (2, [2, 2, 1]),
+                                                 (8, [5])])
+def test_batches_do_not_change_results(inferencer, frames, batch_size,
+                                       batches):
+    sentences = [RED, GREEN, RED, RED, GREEN]
+    out = inferencer(frames, sentences, batch_size=batch_size)
+    assert inferencer.model.batches == batches
+    assert [r.span[0] for r in out['predictions']] == [10, 0, 10, 10, 0]
+    assert [r.sentence for r in out['predictions']] == sentences
+
+
+def test_written_files(inferencer, video, tmp_path):
+    folder = tmp_path / 'new' / 'out'
+    out = inferencer(video, [RED, GREEN], out_dir=folder)
+    names = sorted(p.name for p in folder.iterdir())
+    assert names == [
+        'squares.mp4', 'squares_0_timeline.png', 'squares_1_timeline.png',
+        'squares_sheet.png', 'tubes.json'
+    ]
+    assert sorted(out['files']) == sorted(str(folder / n) for n in names)
+    with av.open(str(folder / 'squares.mp4')) as container:
+        assert container.streams.video[0].codec_context.pix_fmt == 'yuv420p'
+        assert sum(1 for _ in container.decode(video=0)) == 30
+    tubes = load_tubes(folder / 'tubes.json')
+    for result in out['predictions']:
+        tube = tubes[result.sample_id]
+        assert tube.span == result.span
+        assert np.allclose(tube.boxes, result.boxes)
+    entry = json.loads((folder / 'tubes.json').read_text())['squares_0']
+    assert entry['sentence'] == RED
+    assert entry['span_seconds'] == [1.0, 2.0]
+    assert len(entry['start']) == len(entry['sampled_frames']) == 30
+    Image.open(folder / 'squares_sheet.png').verify()
+
+
+def test_pictures_only_when_asked(inferencer, frames, tmp_path):
+    out = inferencer(frames, RED, return_vis=True)
+    pictures, = out['visualization']
+    assert sorted(pictures) == ['frames_0', 'sheet']
+    out = inferencer(frames, RED, out_dir=tmp_path / 'o', no_save_vis=True)
+    assert [p.name for p in (tmp_path / 'o').iterdir()] == ['tubes.json']
+
+
+def test_what_is_not_in_the_video_is_not_drawn(inferencer, frames):
+    plain = inferencer(frames, 'the blue square', return_vis=True,
+                       pred_score_thr=0.5)
+    assert [r.found for r in plain['predictions']] == [False]
+    drawn = inferencer(frames, 'the blue square', return_vis=True)
+    assert [r.found for r in drawn['predictions']] == [True]
+    assert plain['visualization'][0]['sheet'].shape != \
+        drawn['visualization'][0]['sheet'].shape
+
+
+def test_data_samples_on_request(inferencer, frames):
+    sample, = inferencer(frames, RED, return_datasamples=True)['predictions']
+    assert sample.pred_tube.span == (10, 20)
+    assert sample.sentence == RED
+
+
+# ------------------------------------------------------------------- errors
+@pytest.mark.parametrize('sentence', ['', '   ', '\n'])
+def test_an_empty_sentence_is_refused_before_anything_runs(
+        inferencer, frames, sentence):
+    with pytest.raises(ValueError, match='sentence 1 is empty'):
+        inferencer(frames, [RED, sentence])
+    assert inferencer.model.batches == []
+
+
+def test_missing_video_and_empty_folder(inferencer, tmp_path):
+    with pytest.raises(FileNotFoundError, match='no video file or folder'):
+        inferencer(tmp_path / 'none.mp4', RED)
+    with pytest.raises(FileNotFoundError, match='holds no video'):
+        inferencer(tmp_path, RED)
+
+
+@pytest.mark.parametrize('content', [b'', b'this is a text file\n' * 100])
+def test_a_file_that_is_no_video(inferencer, tmp_path, content):
+    path = tmp_path / 'fake.mp4'
+    path.write_bytes(content)
+    with pytest.raises(VideoReadError, match='fake.mp4'):
+        inferencer(path, RED)
+
+
+def test_truncated_video(inferencer, test_data):
+    with pytest.raises(VideoReadError, match='decord_corrupted'):
+        inferencer(test_data / 'odd' / 'decord_corrupted.mp4', RED)
+
+
+def test_an_absurd_sentence_is_answered(inferencer, frames):
+    result, = inferencer(frames, '😀' * 10000)['predictions']
+    assert len(result.sentence) == 10000
+
+
+def test_sampling_by_rate_needs_a_rate(write_model, frames):
+    inferencer = STVGInferencer(
+        *write_model("mode='fps', fps=5"), 'cpu', show_progress=False)
+    with pytest.raises(ValueError, match='give fps='):
+        inferencer(frames, RED)
+    result, = inferencer(frames, RED, fps=10)['predictions']
+    assert len(result.frame_ids) == 15
+
+
+def test_bad_arguments(inferencer, frames):
+    with pytest.raises(ValueError, match='batch_size'):
+        inferencer(frames, RED, batch_size=0)
+    with pytest.raises(ValueError, match='fps must be positive'):
+        inferencer(frames, RED, fps=0)
+    with pytest.raises(TypeError):
+        inferencer(frames, RED, score_threshold=0.1)
+
+
+# ------------------------------------------------------------------- set-up
+def test_checkpoint_alone_is_enough(write_model, frames):
+    _, weights = write_model()
+    inferencer = STVGInferencer(weights=weights, show_progress=False)
+    check_red(inferencer(frames, RED)['predictions'][0])
+
+
+def test_config_object_is_not_changed(write_model, frames):
+    config, weights = write_model()
+    cfg = Config.fromfile(str(config))
+    before = cfg.pretty_text
+    STVGInferencer(cfg, weights, show_progress=False)(frames, RED)
+    assert cfg.pretty_text == before
+
+
+def test_missing_config_weights_and_names(write_model, tmp_path):
+    config, weights = write_model()
+    with pytest.raises(FileNotFoundError, match='no config file'):
+        STVGInferencer('missing.py', weights)
+    with pytest.raises(FileNotFoundError, match='there is no checkpoint'):
+        STVGInferencer(config, tmp_path / 'missing.pth')
+    with pytest.raises(ValueError, match='no weights'):
+        STVGInferencer(config)
+    with pytest.raises(ValueError, match='weights must be specified'):
+        STVGInferencer()
+
+
+def test_weights_of_another_model(write_model, tmp_path):
+    config, _ = write_model()
+    path = tmp_path / 'other.pth'
+    torch.save(dict(state_dict=dict(weight=torch.zeros(3))), path)
+    with pytest.raises(ValueError, match='checkpoint of another model'):
+        STVGInferencer(config, path)
+    with pytest.raises(ValueError, match='holds no config'):
+        STVGInferencer(weights=path)
+
+
+def test_other_projects_scopes_do_not_matter(write_model, frames):
+    config, weights = write_model()
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        inferencer = STVGInferencer(config, weights, show_progress=False)
+        check_red(inferencer(frames, RED)['predictions'][0])
+
+
+def test_it_is_built_by_name_from_elsewhere(write_model):
+    config, weights = write_model()
+    inferencer = MMENGINE_INFERENCERS.build(
+        dict(type='costa_mm.STVGInferencer', model=str(config),
+             weights=str(weights), show_progress=False))
+    assert isinstance(inferencer, STVGInferencer)
+
+
+def test_progress_bar_on_request(write_model, frames, capfd):
+    inferencer = STVGInferencer(*write_model(), 'cpu')
+    inferencer(frames, [RED, GREEN])
+    assert '2/2' in capfd.readouterr().err
