@@ -31,7 +31,7 @@ class STVGMetric(BaseMetric):
     - ``err_time``, ``err_place``, ``err_object``, ``err_siou_place``,
       ``err_siou_object``, ``jump_rate``, ``gt_jump_rate``: diagnostics;
     - ``factor/NAME/VALUE/m_vIoU``: per factor, where the samples have
-      factors; the full table is logged.
+      factors; a table of all scores per factor is logged.
 
     Scores are computed where the sample was predicted; numbers (and tubes, if
     they are written) are merged by sample id, so that a sample that a sampler
@@ -50,6 +50,9 @@ class STVGMetric(BaseMetric):
             truth may be absent.  Defaults to False.
         diagnostics (bool): Whether to compute the error split and the
             temporal consistency.  Defaults to True.
+        per_factor (bool): Whether to report scores per factor.  Defaults to
+            True; the many lines are a reason to switch it off for validation
+            during training.
         missing_boxes (str): 'raise' (default) if a prediction lacks a box
             that the protocol needs, or 'zero' to count it as IoU 0.
         collect_device (str): 'cpu' (default) or 'gpu'.
@@ -71,6 +74,7 @@ class STVGMetric(BaseMetric):
                  format: str = 'tubes',
                  format_only: bool = False,
                  diagnostics: bool = True,
+                 per_factor: bool = True,
                  missing_boxes: str = 'raise',
                  collect_device: str = 'cpu',
                  prefix: Optional[str] = None,
@@ -94,6 +98,7 @@ class STVGMetric(BaseMetric):
         self.format = format
         self.format_only = format_only
         self.diagnostics = diagnostics
+        self.per_factor = per_factor
         self.missing_boxes = missing_boxes
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
@@ -201,7 +206,8 @@ class STVGMetric(BaseMetric):
             values = flat_metrics(records, name)
             out.update({f'{name}/{k}': v for k, v in values.items()})
         out.update(diagnostic_means(records))
-        for factor, groups in group_by_factor(records).items():
+        factors = group_by_factor(records) if self.per_factor else {}
+        for factor, groups in factors.items():
             for value, group in groups.items():
                 out[f'factor/{factor}/{value}/m_vIoU'] = means(
                     group, first)['m_vIoU']
@@ -216,7 +222,7 @@ class STVGMetric(BaseMetric):
                 f'({get_protocol(name).note}){where}, {len(records)} samples',
                 logger='current')
         table = factor_table(records, self.protocols[0])
-        if table:
+        if table and self.per_factor:
             print_log(f'scores per factor:\n{table}', logger='current')
 
 

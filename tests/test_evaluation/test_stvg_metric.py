@@ -110,6 +110,11 @@ def test_scores_per_factor(make_tube, tmp_path):
         (1 + 1 / 3) / 2)
     assert values['stvg/factor/occlusion/0.3/m_vIoU'] == pytest.approx(1 / 3)
     assert not [k for k in values if 'note' in k]
+    metric = STVGMetric(per_factor=False)
+    metric.results.extend(records)
+    text = logged(metric, 3, tmp_path, 'stvg_no_factors')
+    assert 'factor' not in text
+    metric = STVGMetric()
     metric.results.extend(records)
     text = logged(metric, 3, tmp_path, 'stvg_factors')
     assert 'scores per factor' in text and 'distractor' in text
