@@ -3,10 +3,8 @@
 import argparse
 import sys
 
-from costa_mm.datasets.synthetic.generator import Settings
-from costa_mm.datasets.synthetic.levels import LEVELS
-from costa_mm.datasets.synthetic.oracles import format_report, load_report
-from costa_mm.datasets.synthetic.writer import write_benchmark
+from costa_mm.datasets.synthetic import (LEVELS, Settings, format_report,
+                                         load_report, write_benchmark)
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -36,7 +34,7 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 
 def main(argv=None) -> int:
-    """Make a benchmark; 0 on success, 2 on a bad argument."""
+    """Make a benchmark; 0 on success, 2 on a bad argument or folder."""
     args = parse_args(argv)
     try:
         settings = Settings(args.level, args.seed, args.size, args.num_frames,
@@ -49,7 +47,7 @@ def main(argv=None) -> int:
             sizes,
             num_workers=args.workers,
             overwrite=args.overwrite)
-    except (ValueError, FileExistsError) as e:
+    except (ValueError, OSError) as e:
         print(f'error: {e}', file=sys.stderr)
         return 2
     if not made:

@@ -4,20 +4,19 @@
 A sample is a function of (seed, split, index) and the settings alone, so
 any number of workers gives the same benchmark.
 """
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import List, Optional, Tuple
 
 import numpy as np
 
+from .checks import check_draft
 from .language import write_sentence
 from .levels import GENERATOR_VERSION, LEVELS, Level
 from .motion import compute_outline, compute_pose, outline_boxes
 from .placement import place_objects
-from .scene import (Query, SceneObject, Span, find_lookalikes, find_matches,
-                    span_iou)
-from .scripts import (MAX_EVENT, MIN_EVENT, RECIPES, Author, Draft,
-                      add_actions, add_bystanders)
+from .scene import Query, SceneObject, Span, find_matches
+from .scripts import RECIPES, Author, Draft, add_actions, add_bystanders
 
 SPLITS = ('train', 'val', 'test')
 
@@ -178,58 +177,6 @@ def _place(draft: Draft, settings: Settings,
     return None
 
 
-def check_draft(draft: Draft, num_frames: int) -> str:
-    """Why a draft is no fair question, or '' if it is.
-
-    Exactly one object must satisfy the query, once, even if relations in
-    time are taken a little more or less strictly; several objects must
-    remain for somebody who ignores either the looks or the events; the
-    event must be neither too short nor too long.
-    """
-    objects, query = draft.objects, draft.query
-    if any(o.look.shape == 'circle' and a.kind == 'spin' for o in objects
-           for a in o.script):
-        return 'nobody sees a circle spin'
-    if _size_misleads(objects, query):
-        return 'a size class is told apart from an object that changes size'
-    slack = max(1, num_frames // 24)
-    for tolerance in (0, slack, -slack):
-        found = find_matches(objects, query, slack=tolerance)
-        if [m.index for m in found] != [0]:
-            return 'not exactly one object satisfies the query'
-    span = found[0].span
-    length = (span[1] - span[0]) / num_frames
-    if not MIN_EVENT <= length <= MAX_EVENT:
-        return 'the event is too short or too long'
-    blind = find_matches(objects, query, use_looks=False)
-    if len({m.index for m in blind}) < 2:
-        return 'the event alone gives the target away'
-    if len(find_lookalikes(objects, query)) < 2:
-        return 'the look alone gives the target away'
-    if query.relation is not None and len(
-            find_matches(objects, Query(query.relation.look,
-                                        query.relation.event))) != 1:
-        return 'the reference is ambiguous'
-    return ''
-
-
-def _size_misleads(objects: Sequence[SceneObject], query: Query) -> bool:
-    """Whether 'small' or 'large' decides between objects of which one grows.
-
-    A small circle that has grown passes for a large one.
-    """
-    looks = [query.look, query.relation and query.relation.look]
-    for look in filter(None, looks):
-        same = [
-            o for o in objects if look._replace(size=None).fits(o.look)
-        ]
-        changes = any(a.kind in ('grow', 'shrink') for o in same
-                      for a in o.script)
-        if changes and len({o.look.size for o in same}) > 1:
-            return True
-    return False
-
-
 def _target_area(target: SceneObject, query: Query,
                  settings: Settings) -> float:
     """Mean area of the target's box over its event, of the frame."""
@@ -257,8 +204,7 @@ def _finish(settings: Settings, name: str, recipe: str, draft: Draft,
         posts=np.zeros((0, 4)),
         camera=_draw_camera(settings, rng),
         render_seed=(*entropy, 1))
-    object.__setattr__(sample, 'posts', _draw_posts(sample, rng))
-    return sample
+    return replace(sample, posts=_draw_posts(sample, rng))
 
 
 def _draw_camera(settings: Settings, rng: np.random.Generator) -> np.ndarray:
@@ -281,88 +227,3 @@ def _draw_posts(sample: Sample, rng: np.random.Generator) -> np.ndarray:
     width = rng.uniform(0.3, 0.5) * (box[2] - box[0])
     left = rng.uniform(box[0] - width / 2, box[2] - width / 2)
     return np.array([[left, -0.1, left + width, 1.1]])
-
-
-def sample_entry(sample: Sample) -> dict:
-    """Annotation in the HC-STVG v1 schema, plus the query type."""
-    s = sample.settings
-    boxes = sample.tracks[sample.target][slice(*sample.span)]
-    corners = np.rint(boxes.clip(0, s.size)).astype(int)
-    xywh = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1)
-    return dict(
-        bbox=xywh.tolist(),
-        st_time=sample.span[0] / s.fps,
-        ed_time=sample.span[1] / s.fps,
-        img_num=s.num_frames,
-        caption=sample.sentence,
-        width=s.size,
-        height=s.size,
-        st_frame=sample.span[0] + 1,
-        qtype=sample.query.qtype)
-
-
-def sample_factors(sample: Sample) -> Dict[str, object]:
-    """What makes a sample hard, for scores per factor."""
-    s = sample.settings
-    share = (sample.span[1] - sample.span[0]) / s.num_frames
-    looks = [o.look for o in sample.objects]
-    look = looks[sample.target]
-    others = [(i, o) for i, o in enumerate(sample.objects)
-              if i != sample.target]
-    hidden = peak_occlusion(sample)
-    return dict(
-        recipe=sample.recipe,
-        distractor='+'.join(sample.distractors),
-        event='+'.join(sample.query.event),
-        event_kind='compound' if len(sample.query.event) > 1 else 'single',
-        relation=sample.query.relation.kind if sample.query.relation else
-        'none',
-        qtype=sample.query.qtype,
-        occlusion='none' if hidden < 0.1 else
-        'partial' if hidden < 0.5 else 'heavy',
-        peak_occlusion=round(hidden, 3),
-        num_objects=len(looks),
-        num_lookalikes=looks.count(look) - 1,
-        num_performers=len({
-            m.index
-            for m in find_matches(
-                sample.objects,
-                sample.query._replace(look=None, relation=None))
-        }) - 1,
-        max_span_iou=round(
-            max(
-                span_iou(sample.span, a[1:3]) for _, o in others
-                for a in o.script), 3),
-        length='short' if share < 0.3 else 'long',
-        target=sample.target,
-        objects=[_object_record(o) for o in sample.objects])
-
-
-def _object_record(obj: SceneObject) -> dict:
-    return dict(
-        look=[w for w in obj.look],
-        side=round(obj.side, 4),
-        centre=list(obj.centre),
-        script=[[a.kind, a.start, a.end, round(a.amount, 4)]
-                for a in obj.script])
-
-
-def peak_occlusion(sample: Sample) -> float:
-    """Largest part of the target's box that others cover in its event.
-
-    Measured on 8 x 8 points of the box; boxes stand for the shapes in front.
-    """
-    steps = (np.arange(8) + 0.5) / 8
-    tracks = sample.tracks[:, slice(*sample.span)]
-    box = tracks[sample.target][:, None, None]
-    posts = sample.posts[:, None] + np.tile(sample.camera, 2)[None, slice(
-        *sample.span)]
-    front = np.concatenate(
-        [tracks[sample.target + 1:], posts * sample.settings.size])
-    x = box[..., 0] + steps[None, :, None] * (box[..., 2] - box[..., 0])
-    y = box[..., 1] + steps[None, None] * (box[..., 3] - box[..., 1])
-    hidden = np.zeros(np.broadcast_shapes(x.shape, y.shape), dtype=bool)
-    for other in front[:, :, None, None]:
-        hidden |= ((x > other[..., 0]) & (x < other[..., 2]) &
-                   (y > other[..., 1]) & (y < other[..., 3]))
-    return float(hidden.mean((1, 2)).max())

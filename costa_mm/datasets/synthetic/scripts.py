@@ -2,9 +2,9 @@
 """Recipes: who looks like whom, does what and when, and what is asked.
 
 Each recipe takes the target's (first) action and returns a :class:`Draft`
-whose first object is the target and whose objects have no place yet.  Recipes construct what they promise only
-approximately: the generator verifies every draft symbolically and draws
-again (:func:`costa_mm.datasets.synthetic.generator.check_scene`).
+whose first object is the target and whose objects have no place yet.
+Recipes construct what they promise only approximately: every draft is
+verified (:mod:`.checks`) and, if need be, drawn again.
 """
 from dataclasses import replace
 from typing import List, NamedTuple, Optional, Tuple
@@ -252,12 +252,15 @@ RECIPES = dict(
 
 
 def add_bystanders(author: Author, draft: Draft) -> Draft:
-    """Fill up with objects that may look or act like those of the draft."""
+    """Fill up with objects, many of which look or act like the target."""
     low, high = author.level.num_objects
+    target = draft.objects[0]
     objects = list(draft.objects)
     for _ in range(int(author.rng.integers(low, high + 1)) - len(objects)):
-        look = objects[0].look if author.rng.random() < 0.3 else author.look()
-        objects.append(author.object(look, (author.kind(), author.span())))
+        like, same = author.rng.random(2)
+        look = target.look if like < 0.3 else author.look()
+        kind = draft.query.event[0] if same < 0.35 else author.kind()
+        objects.append(author.object(look, (kind, author.span())))
     return draft._replace(objects=tuple(objects))
 
 

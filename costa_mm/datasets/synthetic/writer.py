@@ -9,16 +9,25 @@ from itertools import chain
 from pathlib import Path
 from typing import Dict, List, Mapping, Tuple, Union
 
+import cv2
 from mmengine.utils import ProgressBar
 
+from .annotations import sample_entry, sample_factors, sample_scene
 from .contact_sheet import write_contact_sheet
-from .generator import (SPLITS, Settings, draw_sample, sample_entry,
-                        sample_factors)
+from .generator import SPLITS, Settings, draw_sample
 from .oracles import run_oracles
 from .render import render_frames
 from .video import write_video
 
+#: Split, first index, index after the last.
 Chunk = Tuple[str, int, int]
+
+#: Endings of the files per split and what each holds of a sample.
+RECORDS = {
+    '': sample_entry,
+    '_factors': sample_factors,
+    '_scenes': sample_scene
+}
 
 
 def write_benchmark(out_dir: Union[str, os.PathLike],
@@ -55,12 +64,14 @@ def write_benchmark(out_dir: Union[str, os.PathLike],
         return False
     began = time.time()
     results = _render_all(out_dir, settings, sizes, num_workers)
-    for split, (entries, factors) in results.items():
-        _write_json(out_dir / f'{split}.json', entries)
-        _write_json(out_dir / f'{split}_factors.json', factors)
-        write_contact_sheet(out_dir / f'contact_sheet_{split}.png', entries,
-                            out_dir / 'videos' / split)
-    report = run_oracles(settings, sizes)
+    for split, records in results.items():
+        for ending, data in records.items():
+            _write_json(out_dir / f'{split}{ending}.json', data)
+        write_contact_sheet(out_dir / f'contact_sheet_{split}.png',
+                            records[''], out_dir / 'videos' / split)
+    report = run_oracles(
+        settings, {k: records['']
+                   for k, records in results.items()})
     _write_json(out_dir / 'oracles.json', report, indent=1)
     _write_json(
         out_dir / 'meta.json', dict(record, complete=True), indent=1)
@@ -71,36 +82,58 @@ def write_benchmark(out_dir: Union[str, os.PathLike],
 def _prepare(out_dir: Path, record: dict, overwrite: bool) -> bool:
     """Look at what is there; False if nothing is left to do."""
     meta = out_dir / 'meta.json'
+    if out_dir.exists() and not out_dir.is_dir():
+        raise FileExistsError(f'{out_dir} is a file, not a folder')
     if meta.exists():
-        old = json.loads(meta.read_text(encoding='utf-8'))
-        complete = old.pop('complete', False)
-        if old == record and complete and not overwrite:
+        if not _prepare_again(out_dir, record, overwrite):
             return False
-        if old != record and not overwrite:
-            raise FileExistsError(
-                f'{out_dir} holds a benchmark of other settings ({old}): '
-                'choose another folder or replace it with --overwrite')
-        if overwrite:
-            _remove_videos(out_dir)
     elif out_dir.exists() and any(out_dir.iterdir()):
         raise FileExistsError(f'{out_dir} is not empty and no synthetic '
                               'benchmark: choose another folder')
-    for split in record['sizes']:
-        (out_dir / 'videos' / split).mkdir(parents=True, exist_ok=True)
+    for split, number in record['sizes'].items():
+        if number:
+            (out_dir / 'videos' / split).mkdir(parents=True, exist_ok=True)
     _write_json(meta, dict(record, complete=False), indent=1)
     return True
 
 
-def _remove_videos(out_dir: Path) -> None:
+def _prepare_again(out_dir: Path, record: dict, overwrite: bool) -> bool:
+    """The same for a folder that this module has written to before."""
+    if overwrite:
+        _remove_benchmark(out_dir)
+        return True
+    meta = out_dir / 'meta.json'
+    old = json.loads(meta.read_text(encoding='utf-8'))
+    complete = old.pop('complete', False)
+    if old != record:
+        raise FileExistsError(
+            f'{out_dir} holds a benchmark of other settings ({old}): '
+            'choose another folder or replace it with --overwrite')
+    there, wanted = len(_list_videos(out_dir)), sum(record['sizes'].values())
+    if complete and there == wanted:
+        return False
+    print(f'{out_dir} has {there} of {wanted} videos: completing it')
+    return True
+
+
+def _list_videos(out_dir: Path) -> List[Path]:
+    return [
+        p for s in SPLITS
+        for p in (out_dir / 'videos' / s).glob(f'{s}_?????.mp4')
+    ]
+
+
+def _remove_benchmark(out_dir: Path) -> None:
     """Remove what this module wrote, and nothing else."""
-    for split in SPLITS:
-        for video in (out_dir / 'videos' / split).glob(f'{split}_*.mp4'):
-            video.unlink()
+    names = [f'{s}{ending}.json' for s in SPLITS for ending in RECORDS]
+    names += [f'contact_sheet_{s}.png' for s in SPLITS] + ['oracles.json']
+    for path in _list_videos(out_dir) + [out_dir / n for n in names]:
+        path.unlink(missing_ok=True)
 
 
 def _render_all(out_dir: Path, settings: Settings, sizes: Mapping[str, int],
-                num_workers: int) -> Dict[str, Tuple[dict, dict]]:
-    """Render what is missing; annotations and factors of every split."""
+                num_workers: int) -> Dict[str, Dict[str, dict]]:
+    """Render what is missing; records of every split by file ending."""
     chunks = list(
         chain.from_iterable(_split_chunks(s, n) for s, n in sizes.items()))
     work = partial(_render_chunk, str(out_dir), settings)
@@ -111,16 +144,18 @@ def _render_all(out_dir: Path, settings: Settings, sizes: Mapping[str, int],
             done[chunk] = work(chunk)[1]
             bar.update(chunk[2] - chunk[1])
     else:
-        with multiprocessing.get_context().Pool(num_workers) as pool:
+        # forked children must not wait for threads that OpenCV had here
+        with multiprocessing.Pool(num_workers, cv2.setNumThreads,
+                                  (1, )) as pool:
             for chunk, rows in pool.imap_unordered(work, chunks):
                 done[chunk] = rows
                 bar.update(chunk[2] - chunk[1])
     print()
-    out = {s: ({}, {}) for s, n in sizes.items() if n}
+    out = {s: {k: {} for k in RECORDS} for s, n in sizes.items() if n}
     for chunk in chunks:  # in this order, whichever worker was faster
-        for name, entry, factors in done[chunk]:
-            out[chunk[0]][0][name] = entry
-            out[chunk[0]][1][name] = factors
+        for name, *records in done[chunk]:
+            for ending, record in zip(RECORDS, records):
+                out[chunk[0]][ending][name] = record
     return out
 
 
@@ -138,8 +173,7 @@ def _render_chunk(out_dir: str, settings: Settings, chunk: Chunk):
         if not os.path.exists(path):
             write_video(path, render_frames(sample), settings.fps,
                         sample.level.crf)
-        rows.append(
-            (sample.name, sample_entry(sample), sample_factors(sample)))
+        rows.append((sample.name, *(f(sample) for f in RECORDS.values())))
     return chunk, rows
 
 
