@@ -56,9 +56,11 @@ def collect_checkpoint(runner,
     """
     model = runner.model.module if is_model_wrapper(
         runner.model) else runner.model
+    # formatting a config takes a tenth of a second and more; it is done once
+    info = runner.message_hub.runtime_info
     meta = dict(
         meta,
-        cfg=runner.cfg.pretty_text,
+        cfg=info['cfg'] if 'cfg' in info else runner.cfg.pretty_text,
         seed=runner.seed,
         experiment_name=runner.experiment_name,
         time=time.strftime('%Y%m%d_%H%M%S'),
@@ -138,6 +140,7 @@ class AtomicCheckpointHook(CheckpointHook):
         if self.max_keep_ckpts > 0:  # one more while the new is written
             self.keep_ckpt_ids = deque(self.keep_ckpt_ids)
         if self._resumed_ranks is not None:
+            self.last_ckpt = runner.message_hub.runtime_info.get('last_ckpt')
             restore_rank_state(runner, self._resumed_ranks)
             self._resumed_ranks = None
 
