@@ -4,6 +4,7 @@ from .hcstvg import HCSTVGDataset
 from .readers import (BaseVideoReader, DecordReader, PyAVReader, VideoInfo,
                       VideoReadError)
 from .records import SchemaError
+from .samplers import EpochSampler
 from .stvg_dataset import BaseSTVGDataset, STVGDataset
 from .transforms import (CleanSentence, ClipColorJitter, FlipWithText,
                          LoadTubeAnnotations, LoadVideoFrames, PackSTVGInputs,
@@ -13,8 +14,8 @@ from .vidstg import VidSTGDataset
 
 __all__ = [
     'BaseSTVGDataset', 'BaseVideoReader', 'CleanSentence', 'ClipColorJitter',
-    'DecordReader', 'FlipWithText', 'HCSTVGDataset', 'LoadTubeAnnotations',
-    'LoadVideoFrames', 'PackSTVGInputs', 'PyAVReader', 'RandomBranch',
+    'DecordReader', 'EpochSampler', 'FlipWithText', 'HCSTVGDataset',
+    'LoadTubeAnnotations', 'LoadVideoFrames', 'PackSTVGInputs', 'PyAVReader', 'RandomBranch',
     'RandomSizeCrop', 'RandomTemporalCrop', 'ResizeClip', 'STVGDataset',
     'SampleFrames', 'SchemaError', 'VidSTGDataset', 'VideoInfo',
     'VideoReadError'

@@ -4,7 +4,7 @@ from typing import Dict, List, NamedTuple, Optional
 
 import numpy as np
 
-from .readers import VideoInfo, behind_end, unreadable
+from .readers import VideoInfo, VideoReadError, behind_end, unreadable
 
 try:
     import av
@@ -137,10 +137,44 @@ class PyAVVideo:
         if first is None:
             raise unreadable(self.path, 'no frame can be decoded')
         height, width = self._to_rgb(first).shape[:2]
-        rate = self.stream.average_rate or self.stream.guessed_rate
-        if not rate:
+        return VideoInfo(index.count, self._rate(index), width, height)
+
+    def _rate(self, index: FrameIndex) -> float:
+        """Average frame rate.
+
+        Containers are wrong about variable rates; their own figure, which is
+        the exact fraction, is used where it agrees with the time stamps.
+        """
+        stated = self.stream.average_rate or self.stream.guessed_rate
+        if index.pts is not None and index.count > 1:
+            seconds = float(index.pts[-1] - index.pts[0])
+            seconds *= float(self.stream.time_base)
+            measured = (index.count - 1) / seconds
+            if not stated or abs(float(stated) / measured - 1) > 0.02:
+                return measured
+        if not stated:
             raise unreadable(self.path, 'the frame rate is unknown')
-        return VideoInfo(index.count, float(rate), width, height)
+        return float(stated)
+
+    def tail_is_whole(self, index: FrameIndex) -> bool:
+        """Whether every frame behind the last key frame can be decoded.
+
+        Args:
+            index (FrameIndex): Of this video, with time stamps.
+        """
+        self._open()
+        if not len(index.key_pts):
+            return False
+        key = index.key_pts[-1]
+        promised = int((index.pts >= key).sum())
+        try:
+            if len(index.key_pts) > 1:
+                self.container.seek(int(key), stream=self.stream)
+            found = sum(
+                f.pts is not None and f.pts >= key for f in self._decode())
+        except (av.FFmpegError, VideoReadError):
+            return False
+        return found == promised
 
     def frames(self, ids: np.ndarray) -> np.ndarray:
         """Decode frames (see :meth:`BaseVideoReader.read`)."""

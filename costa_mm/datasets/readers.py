@@ -111,17 +111,27 @@ def behind_end(path: str, ids: np.ndarray, num_frames: int) -> IndexError:
 
 
 @lru_cache(maxsize=65536)
-def _is_plain(path: str, size: int, mtime: int) -> bool:
-    """Whether decord counts the frames of a file as a decoder does.
+def decord_is_exact(path: str, size: int, mtime: int) -> bool:
+    """Whether decord returns the frames of a file that are asked for.
 
-    decord takes frame i for packet i and every key frame for a clean start.
-    With open groups of pictures, edit lists or packets without time stamps
-    that is wrong, and it returns other frames than asked, silently (tried
-    with 0.6.0; see also dmlc/decord#54 and dmlc/decord#195).
+    decord takes frame i for packet i, every key frame for a clean start, and
+    the last picture it has for one that cannot be decoded.  With open groups
+    of pictures, edit lists, packets without time stamps or a container that
+    promises more frames than it holds it returns other frames than asked,
+    silently (tried with 0.6.0; see also dmlc/decord#54, #195 and #373).
+
+    Args:
+        path (str): The video.
+        size (int): Its size; with ``mtime`` part of the cache's key.
+        mtime (int): Its time of change.
+
+    Returns:
+        bool: False where PyAV has to read the file.
     """
     from .pyav_backend import PyAVVideo
     with PyAVVideo(path) as video:
-        return video.index().plain
+        index = video.index()
+        return index.plain and video.tail_is_whole(index)
 
 
 @TRANSFORMS.register_module()
@@ -135,10 +145,11 @@ class DecordReader(BaseVideoReader):
     Args:
         num_threads (int): Decoding threads; 0 lets decord choose.  One is
             right inside data loader workers.
-        exact (bool): Look at the packets of a file first (a few
-            milliseconds, once per file and process) and read it with PyAV
-            where decord would return other frames than asked.  Without PyAV
-            installed set it to False.
+        exact (bool): Look at the packets of a file and decode its last group
+            of pictures first (once per file and process), and read it with
+            PyAV where decord would return other frames than asked (see
+            :func:`decord_is_exact`).  Without PyAV installed set it to
+            False.
     """
 
     def __init__(self, *, num_threads: int = 1, exact: bool = True) -> None:
@@ -170,7 +181,7 @@ class DecordReader(BaseVideoReader):
         return VideoInfo(len(video), float(rate), int(width), int(height))
 
     def _read(self, path: str, ids: np.ndarray) -> np.ndarray:
-        if self.exact and not self._is_plain(path):
+        if self.exact and not self._decord_is_exact(path):
             return self._pyav()._read(path, ids)
         try:
             video = self._open(path)
@@ -185,9 +196,10 @@ class DecordReader(BaseVideoReader):
             return self._pyav()._read(path, ids)
         raise behind_end(path, ids, len(video))
 
-    def _is_plain(self, path: str) -> bool:
+    @staticmethod
+    def _decord_is_exact(path: str) -> bool:
         stat = os.stat(path)
-        return _is_plain(path, stat.st_size, stat.st_mtime_ns)
+        return decord_is_exact(path, stat.st_size, stat.st_mtime_ns)
 
     def _pyav(self) -> 'PyAVReader':
         return PyAVReader(num_threads=self.num_threads)
