@@ -14,7 +14,9 @@ Video = Union[str, os.PathLike, np.ndarray, Sequence[np.ndarray]]
 Videos = Union[Video, Sequence[Video]]
 Sentences = Union[str, Sequence[str], Sequence[Sequence[str]]]
 
-CHUNK_BYTES = 2**27  # frames held at a time while a whole video is read
+# Frames held at a time while a whole video is read; every chunk is decoded
+# from the key frame before it, so small chunks cost time.
+CHUNK_BYTES = 2**29
 
 
 class ArrayReader(BaseVideoReader):

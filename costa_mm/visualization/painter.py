@@ -102,8 +102,11 @@ class TubePainter:
             raise ValueError(f'a frame is {frame.dtype} of {frame.shape}, the '
                              f'video is uint8 of {(*self.frame_shape, 3)}')
         height, width = self.size
-        mode = cv2.INTER_AREA if self.scale < 1 else cv2.INTER_CUBIC
-        picture = cv2.resize(frame, (width, height), interpolation=mode)
+        if frame.shape[:2] == self.size:
+            picture = frame.copy()
+        else:
+            mode = cv2.INTER_AREA if self.scale < 1 else cv2.INTER_CUBIC
+            picture = cv2.resize(frame, (width, height), interpolation=mode)
         seen = [(track, self._place(track.box(frame_id)))
                 for track in self.tracks
                 if track.box(frame_id) is not None]
@@ -129,10 +132,12 @@ class TubePainter:
             _rectangle(picture, box, track.color, self.thickness,
                        track.dashed)
             return
-        layer = picture.copy()
-        _rectangle(layer, box, track.color, max(1, self.thickness // 2),
-                   track.dashed)
-        cv2.addWeighted(layer, FAINT, picture, 1 - FAINT, 0, dst=picture)
+        x1, y1, x2, y2 = box
+        area = picture[y1:y2 + 1, x1:x2 + 1]
+        layer = area.copy()
+        _rectangle(layer, (0, 0, x2 - x1, y2 - y1), track.color,
+                   max(1, self.thickness // 2), track.dashed)
+        area[:] = cv2.addWeighted(layer, FAINT, area, 1 - FAINT, 0)
 
     def _draw_label(self, picture: np.ndarray, track: TubeTrack,
                     box: PixelBox) -> None:

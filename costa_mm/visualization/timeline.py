@@ -96,8 +96,8 @@ def _draw_distributions(axis: Axes, frame_ids, start, end) -> None:
                   marker='.', ms=4)
         axis.fill_between(frame_ids, values, color=color, alpha=0.2)
     axis.set_ylabel('probability')
-    axis.set_ylim(bottom=0)
-    axis.legend(loc='upper right', frameon=False, ncols=2)
+    axis.set_ylim(0, 1.25 * max(np.max(start), np.max(end), 1e-6))
+    axis.legend(loc='upper right', frameon=False, ncols=2)  # in the headroom
 
 
 def _draw_attendance(axis: Axes, frame_ids, attendance) -> None:
