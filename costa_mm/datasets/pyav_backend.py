@@ -55,6 +55,44 @@ def upright(image: np.ndarray, rotation: int) -> np.ndarray:
     return np.rot90(image, turns) if turns else image
 
 
+def nal_prefix(context: 'av.CodecContext') -> int:
+    """Bytes of the length before each unit of an H.264 packet.
+
+    Returns:
+        int: 0 for other codecs and for streams with start codes.
+    """
+    extra = context.extradata or b''
+    if context.name != 'h264' or len(extra) < 5 or extra[0] != 1:
+        return 0
+    return (extra[4] & 3) + 1
+
+
+def is_disposable(packet: bytes, prefix: int) -> bool:
+    """Whether no other picture refers to the picture of an H.264 packet.
+
+    Its slices then all have ``nal_ref_idc`` 0 (ITU-T H.264, 7.4.1).  FFmpeg
+    could skip such frames itself (``skip_frame``), but then it also passes
+    over broken packets without an error.
+
+    Args:
+        packet (bytes): Units with a length before each.
+        prefix (int): Bytes of that length.
+
+    Returns:
+        bool: False too if the packet is broken.
+    """
+    at, slices = 0, 0
+    while at + prefix < len(packet):
+        size = int.from_bytes(packet[at:at + prefix], 'big')
+        unit = packet[at + prefix]
+        if 1 <= unit & 31 <= 5:
+            if unit >> 5 & 3:
+                return False
+            slices += 1
+        at += prefix + size
+    return slices > 0 and at == len(packet)
+
+
 class PyAVVideo:
     """An open video; use it as a context manager.
 
@@ -248,21 +286,20 @@ class PyAVVideo:
     def _decode(self, wanted: Optional[set] = None):
         """Decoded frames from here on.
 
-        Frames that no other frame refers to need not be decoded unless they
-        are wanted; that changes no pixel of the others.
+        Frames that no other frame refers to are not decoded unless they are
+        wanted; that changes no pixel of the others.
 
         Args:
             wanted (set[int], optional): Time stamps that must come; None
                 decodes everything.
         """
         context = self.stream.codec_context
-        skipping, error = None, None
+        prefix = nal_prefix(context) if wanted is not None else 0
         try:
             for packet in self.container.demux(self.stream):
-                skip = wanted is not None and packet.pts not in wanted
-                if skip is not skipping:
-                    context.skip_frame = 'NONREF' if skip else 'DEFAULT'
-                    skipping = skip
+                if (prefix and packet.size and packet.pts not in wanted
+                        and is_disposable(bytes(packet), prefix)):
+                    continue
                 yield from packet.decode()
             return
         except av.FFmpegError as e:

@@ -172,6 +172,8 @@ def test_broken_last_packet_leaves_the_others_readable(clip, tmp_path):
             packet.stream = out
             target.mux(packet)
     for reader in READERS:
-        assert read_number(reader.read(str(path), [46])[0]) == 46
+        assert read_number(reader.read(str(path), [44])[0]) == 44
         with pytest.raises(VideoReadError):
             reader.read(str(path), [47])
+        with pytest.raises(VideoReadError):  # it refers to the last one
+            reader.read(str(path), [46])
