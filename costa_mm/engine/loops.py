@@ -57,6 +57,10 @@ class _ResumableLoop:
                 f'the sampler {type(sampler).__name__} cannot start in the '
                 "middle of an epoch: use sampler=dict(type='costa_mm."
                 "EpochSampler', shuffle=True) in train_dataloader")
+        # N processes with batch size 1 and one with batch size N then end an
+        # epoch with the same samples
+        if not self.dataloader.drop_last:
+            sampler.batch_size = self.dataloader.batch_size or 1
         self._resumed: Optional[dict] = None
         self.held_random_state: Optional[dict] = None
         self.validated_at = -1

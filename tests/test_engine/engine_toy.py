@@ -229,3 +229,36 @@ def differences(a, b, path: str = '') -> list:
             for d in differences(x, y, f'{path}[{i}]')
         ]
     return [] if a == b else [f'{path}: {a} / {b}']
+
+
+def train_rank(rank: int, world: int, port: int, work_dir, *args,
+               **changes) -> None:
+    """Train as one of several gloo processes; dump this one's weights."""
+    os.environ.update(
+        RANK=str(rank),
+        LOCAL_RANK=str(rank),
+        WORLD_SIZE=str(world),
+        MASTER_ADDR='127.0.0.1',
+        MASTER_PORT=str(port))
+    keep = {}
+    original = STVGRunner.train
+
+    def kept(self):
+        keep['runner'] = self
+        return original(self)
+
+    STVGRunner.train = kept
+    train(work_dir, *args, launcher='pytorch', **changes)
+    torch.save(keep['runner'].model.module.state_dict(),
+               osp.join(work_dir, f'rank{rank}.pth'))
+
+
+PLAIN = {
+    # no dropout and no batch norm, which see a batch and not a sample
+    'model': dict(dropout=0.0, norm=False),
+    'optim_wrapper': dict(
+        _delete_=True, type='OptimWrapper',
+        optimizer=dict(type='SGD', lr=0.1)),
+    'param_scheduler': None,
+    'custom_hooks': [],
+}

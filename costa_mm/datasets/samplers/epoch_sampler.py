@@ -29,8 +29,10 @@ class EpochSampler(Sampler):
         seed (int, optional): The same in all processes. None draws one and
             shares it.
         round_up (bool): Repeat the first samples of an epoch so that all
-            processes get equally many; needed for training. Has no effect
-            on an endless order. Defaults to True.
+            processes get equally many, in whole batches; needed for
+            training. Has no effect on an endless order. Defaults to True.
+        batch_size (int): Samples of one process per iteration, for
+            ``round_up``; the training loops set it. Defaults to 1.
 
     Raises:
         ValueError: If the dataset is empty.
@@ -40,7 +42,8 @@ class EpochSampler(Sampler):
                  dataset: Sized,
                  shuffle: bool = True,
                  seed: Optional[int] = None,
-                 round_up: bool = True) -> None:
+                 round_up: bool = True,
+                 batch_size: int = 1) -> None:
         if len(dataset) == 0:
             raise ValueError('the dataset holds no usable sample')
         self.rank, self.world_size = get_dist_info()
@@ -48,6 +51,7 @@ class EpochSampler(Sampler):
         self.shuffle = shuffle
         self.seed = sync_random_seed() if seed is None else seed
         self.round_up = round_up
+        self.batch_size = batch_size
         self.epoch = 0
         self._offset = 0
         self._endless = False
@@ -106,5 +110,6 @@ class EpochSampler(Sampler):
         """Samples of this process in a whole epoch, whatever the offset."""
         n = len(self.dataset)
         if self.round_up:
-            return -(-n // self.world_size)
+            return -(-n // (self.world_size * self.batch_size)
+                     ) * self.batch_size
         return -(-(n - self.rank) // self.world_size)

@@ -1,0 +1,102 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""SIGTERM saves, exits with its own code, and nothing is lost."""
+import os
+import signal
+import time
+
+import pytest
+import torch
+from engine_toy import differences, final_state, toy_config, train
+
+from costa_mm.engine import (INTERRUPTED_EXIT_CODE, SaveOnSignalHook,
+                             STVGRunner)
+
+SLOW = {'train_dataloader.dataset.sleep': 0.01}
+
+
+@pytest.fixture(scope='module')
+def whole(finish, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('whole')
+    assert finish(train, folder) == 0
+    return final_state(folder)
+
+
+def terminate(process, mark):
+    while not mark.exists():
+        assert process.is_alive()
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGTERM)
+    os.kill(process.pid, signal.SIGTERM)  # torchrun's and the scheduler's
+    process.join(30)
+    assert process.exitcode == INTERRUPTED_EXIT_CODE
+
+
+def test_sigterm_in_training(launch, finish, whole, tmp_path):
+    # no regular checkpoint before iteration 40: this one is the only one
+    changes = dict(SLOW, **{'default_hooks.checkpoint.interval': 40})
+    process = launch(mark_iteration, tmp_path, **changes)
+    terminate(process, tmp_path / 'iterated')
+    files = {p.name for p in tmp_path.glob('*.pth')}
+    assert files == {'interrupted.pth'}
+    checkpoint = torch.load(tmp_path / 'interrupted.pth', weights_only=True)
+    assert checkpoint['meta']['iter'] >= 5
+    assert finish(train, tmp_path, True) == 0
+    assert differences(whole, final_state(tmp_path)) == []
+    assert not (tmp_path / 'interrupted.pth').exists()
+
+
+def mark_iteration(work_dir, **changes):
+    """Train; leave a file when iteration 5 is over."""
+    from costa_mm.engine import STVGEMAHook
+    original = STVGEMAHook.after_train_iter
+
+    def marked(self, runner, *args, **kwargs):
+        original(self, runner, *args, **kwargs)
+        if runner.iter == 4:
+            open(os.path.join(work_dir, 'iterated'), 'w').close()
+
+    STVGEMAHook.after_train_iter = marked
+    train(work_dir, **changes)
+
+
+def mark_validation(work_dir, **changes):
+    """Train; leave a file in the first validation, which takes its time."""
+    import engine_toy
+    original = engine_toy.ToyMetric.process
+
+    def marked(self, *args, **kwargs):
+        open(os.path.join(work_dir, 'validating'), 'w').close()
+        time.sleep(0.2)
+        original(self, *args, **kwargs)
+
+    engine_toy.ToyMetric.process = marked
+    train(work_dir, **changes)
+
+
+def test_sigterm_in_validation(launch, finish, whole, tmp_path):
+    # the averaged weights are in the model at this moment
+    changes = {'default_hooks.checkpoint.interval': 5}
+    process = launch(mark_validation, tmp_path, **changes)
+    terminate(process, tmp_path / 'validating')
+    assert (tmp_path / 'interrupted.pth').exists()
+    assert finish(train, tmp_path, True) == 0
+    assert differences(whole, final_state(tmp_path)) == []
+
+
+def test_needs_its_checkpoint_hook(tmp_path):
+    cfg = toy_config(
+        tmp_path,
+        custom_hooks=[dict(type='SaveOnSignalHook')],
+        **{
+            'default_hooks.checkpoint':
+            dict(_delete_=True, type='mmengine.CheckpointHook')
+        })
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(ValueError, match='AtomicCheckpointHook'):
+        STVGRunner.from_cfg(cfg).train()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_unknown_signal():
+    with pytest.raises(ValueError, match='SIGNONE'):
+        SaveOnSignalHook(signals=['SIGTERM', 'SIGNONE'])
