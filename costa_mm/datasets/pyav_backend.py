@@ -4,7 +4,7 @@ from typing import Dict, List, NamedTuple, Optional
 
 import numpy as np
 
-from .readers import VideoInfo, VideoReadError, behind_end, unreadable
+from .readers import BehindEndError, VideoInfo, VideoReadError, unreadable
 
 try:
     import av
@@ -218,7 +218,7 @@ class PyAVVideo:
         """Decode frames (see :meth:`BaseVideoReader.read`)."""
         index = self.index()
         if ids.max() >= index.count:
-            raise behind_end(self.path, ids, index.count)
+            raise BehindEndError(self.path, int(ids.max()), index.count)
         wanted = np.unique(ids)
         images = None
         if index.pts is not None:
@@ -281,7 +281,7 @@ class PyAVVideo:
                 images[count - 1] = self._to_rgb(frame)
             if count > last:
                 return images
-        raise behind_end(self.path, wanted, count)
+        raise BehindEndError(self.path, int(wanted.max()), count)
 
     def _decode(self, wanted: Optional[set] = None):
         """Decoded frames from here on.

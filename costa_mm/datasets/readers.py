@@ -36,6 +36,26 @@ class VideoReadError(ValueError):
     """A video is there but does not give the frames it should."""
 
 
+class BehindEndError(IndexError):
+    """A frame is asked for that the video does not have.
+
+    Args:
+        path (str): The video.
+        frame (int): The frame asked for.
+        num_frames (int): Frames that the video has.
+    """
+
+    def __init__(self, path: str, frame: int, num_frames: int) -> None:
+        super().__init__(path, frame, num_frames)
+        self.path = path
+        self.frame = frame
+        self.num_frames = num_frames
+
+    def __str__(self) -> str:
+        return (f'frame {self.frame} of {self.path} does not exist: the '
+                f'video has {self.num_frames} frames')
+
+
 class BaseVideoReader(metaclass=ABCMeta):
     """A way to get frames out of a video file.
 
@@ -65,7 +85,7 @@ class BaseVideoReader(metaclass=ABCMeta):
 
         Raises:
             FileNotFoundError: If there is no such file.
-            IndexError: If a frame lies behind the end of the video.
+            BehindEndError: If a frame lies behind the end of the video.
             VideoReadError: If the file cannot be opened or decoded.
         """
         self._check_exists(path)
@@ -102,12 +122,6 @@ def unreadable(path: str, reason: object) -> VideoReadError:
         f'cannot decode {path} ({size} bytes): {text[:300]} -- the file is '
         "broken or no video; fetch it again, or give the dataset on_error="
         "'skip'")
-
-
-def behind_end(path: str, ids: np.ndarray, num_frames: int) -> IndexError:
-    """The error for a frame number that the video does not have."""
-    return IndexError(f'frame {int(ids.max())} of {path} does not exist: the '
-                      f'video has {num_frames} frames')
 
 
 @lru_cache(maxsize=65536)
@@ -194,7 +208,7 @@ class DecordReader(BaseVideoReader):
                 raise unreadable(path, e) from None
             # FFmpeg's own error, or the frames if only decord stumbles
             return self._pyav()._read(path, ids)
-        raise behind_end(path, ids, len(video))
+        raise BehindEndError(path, int(ids.max()), len(video))
 
     @staticmethod
     def _decord_is_exact(path: str) -> bool:

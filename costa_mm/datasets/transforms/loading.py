@@ -6,7 +6,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from costa_mm.registry import TRANSFORMS
-from ..readers import BaseVideoReader, VideoReadError
+from ..readers import BaseVideoReader, BehindEndError, VideoReadError
 
 
 @TRANSFORMS.register_module()
@@ -69,21 +69,26 @@ class LoadVideoFrames(BaseTransform):
         path, ids = results['video_path'], results['frame_ids']
         try:
             return self.reader.read(path, ids), ids
-        except (IndexError, VideoReadError) as e:
-            error = e
-        total = results.get('num_frames') or 0
-        for end in range(int(ids[-1]), total - 1 - self.tail_tolerance, -1):
+        except BehindEndError as e:
+            first_missing, error = e.num_frames, e
+        except VideoReadError as e:
+            first_missing, error = int(ids[-1]), e
+        total = results.get('num_frames') or int(ids[-1]) + 1
+        # a broken last packet may take down some frames before it as well
+        lowest = total - self.tail_tolerance
+        for end in range(first_missing, lowest - 1, -1):
             kept = ids[ids < end]
-            if len(kept) and len(kept) < len(ids):
-                try:
-                    return self.reader.read(path, kept), kept
-                except (IndexError, VideoReadError):
-                    continue
-        if isinstance(error, IndexError):
-            raise VideoReadError(
-                f'{error}: the annotation belongs to another version of the '
-                'video, or the video is cut off') from error
-        raise error
+            if not len(kept):
+                break
+            try:
+                return self.reader.read(path, kept), kept
+            except (BehindEndError, VideoReadError):
+                continue
+        if isinstance(error, VideoReadError):
+            raise error
+        raise VideoReadError(
+            f'{error}: the annotation belongs to another version of the '
+            'video, or the video is cut off') from error
 
     @staticmethod
     def _check_size(results: dict, height: int, width: int) -> None:
