@@ -66,8 +66,9 @@ class Tube:
         out = dict(
             span=None if self.span is None else list(self.span),
             boxes={
-                str(int(i)): [float(c) for c in box]
-                for i, box in zip(self.frame_ids, self.boxes)
+                str(i): box
+                for i, box in zip(self.frame_ids.tolist(),
+                                  self.boxes.tolist())
             },
             qtype=self.qtype,
             num_frames=self.num_frames,
@@ -135,7 +136,14 @@ def load_tubes(path: Union[str, os.PathLike]) -> Dict[str, Tube]:
 
 def dump_tubes(tubes: Dict[str, Tube],
                path: Union[str, os.PathLike]) -> None:
-    """Write a tube file (see :func:`load_tubes`), creating its folder."""
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    with open(path, 'w', encoding='utf-8') as f:
-        json.dump({k: v.to_dict() for k, v in tubes.items()}, f)
+    """Write a tube file (see :func:`load_tubes`), creating its folder.
+
+    The file appears whole or not at all.
+    """
+    path = os.path.abspath(path)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    text = json.dumps({k: v.to_dict() for k, v in tubes.items()})
+    temporary = f'{path}.{os.getpid()}.tmp'
+    with open(temporary, 'w', encoding='utf-8') as f:
+        f.write(text)
+    os.replace(temporary, path)
