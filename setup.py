@@ -82,6 +82,7 @@ if __name__ == '__main__':
             all=requirements('runtime') + requirements('optional') +
             requirements('tests'),
             build=requirements('build'),
+            docs=requirements('docs'),
             lite=['mmcv-lite>=2.0.0,<2.2.0'],
             mim=requirements('mminstall'),
             optional=requirements('optional'),
