@@ -7,7 +7,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 project = 'costa_mm'
 author = 'costa_mm authors'
-copyright = '2026, costa_mm authors'  # noqa: A001
+copyright = '2026, costa_mm authors'
 # Read, not imported: the docs build without PyTorch.
 release = re.search(r"__version__ = '([^']+)'",
                     (ROOT / 'costa_mm' / 'version.py').read_text()).group(1)
