@@ -5,12 +5,12 @@ A variant says where a query looks first (``initial``), how this place is
 embedded in every layer (``embed``), what box a layer's output means
 (``refine``) and where the next layer looks (``next_reference``).
 """
-from typing import Sequence, Tuple
+from typing import Optional, Sequence, Tuple
 
 import torch
 from mmdet.models.layers import inverse_sigmoid
 from mmdet.models.layers.transformer.utils import MLP
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
@@ -22,17 +22,24 @@ _EPS = 1e-3
 
 
 class _PositionalQuery(BaseModule):
-    """What both variants share: theta_s and the scaling of sines.
+    """What both variants share: theta_s and the embedding of places.
+
+    Every layer embeds its reference by weights of its own.
 
     Args:
         embed_dims (int): C.
+        num_layers (int): Layers of the spatial decoder.
         num_coords (int): 4 for boxes, 2 for points.
         prior (Sequence[float], optional): Place where every query looks
             before training; spread at random by default.
     """
 
-    def __init__(self, *, embed_dims: int, num_coords: int,
-                 prior: Sequence[float] = None) -> None:
+    def __init__(self,
+                 *,
+                 embed_dims: int,
+                 num_layers: int,
+                 num_coords: int,
+                 prior: Optional[Sequence[float]] = None) -> None:
         super().__init__()
         if prior is not None and len(prior) != num_coords:
             raise ValueError(f'prior needs {num_coords} numbers: {prior}')
@@ -40,9 +47,13 @@ class _PositionalQuery(BaseModule):
         self.prior = prior
         self.theta_s = MLP(embed_dims, embed_dims, num_coords, 2)
         # p_i = MLP(SE(.)): one sine of C / 2 channels per coordinate
-        self.pos_mlp = MLP(num_coords * embed_dims // 2, embed_dims,
-                           embed_dims, 2)
-        self.query_scale = MLP(embed_dims, embed_dims, embed_dims, 2)
+        self.pos_mlps = ModuleList(
+            MLP(num_coords * embed_dims // 2, embed_dims, embed_dims, 2)
+            for _ in range(num_layers))
+        # what the first layer would scale by has not seen the memory yet
+        self.query_scales = ModuleList(
+            MLP(embed_dims, embed_dims, embed_dims, 2)
+            for _ in range(num_layers - 1))
 
     def init_weights(self) -> None:
         """Let every query look at the prior, where there is one."""
@@ -68,8 +79,8 @@ class _PositionalQuery(BaseModule):
         sine = sine.to(content.dtype)
         centre = sine[..., :self.embed_dims]
         if layer > 0:
-            centre = centre * self.query_scale(content)
-        return self.pos_mlp(sine), centre
+            centre = centre * self.query_scales[layer - 1](content)
+        return self.pos_mlps[layer](sine), centre
 
 
 @MODELS.register_module()
@@ -78,13 +89,21 @@ class AnchorBoxQuery(_PositionalQuery):
 
     Args:
         embed_dims (int): C.
+        num_layers (int): Layers of the spatial decoder.
         prior (Sequence[float], optional): (cx, cy, w, h) of all anchors
             before training, normalised.
     """
 
-    def __init__(self, *, embed_dims: int,
-                 prior: Sequence[float] = None) -> None:
-        super().__init__(embed_dims=embed_dims, num_coords=4, prior=prior)
+    def __init__(self,
+                 *,
+                 embed_dims: int,
+                 num_layers: int,
+                 prior: Optional[Sequence[float]] = None) -> None:
+        super().__init__(
+            embed_dims=embed_dims,
+            num_layers=num_layers,
+            num_coords=4,
+            prior=prior)
 
     def refine(self, delta: Tensor, reference: Tensor) -> Tensor:
         """box = sigmoid(delta + logit(anchor)), all (B, T, 4)."""
@@ -102,13 +121,21 @@ class ReferencePointQuery(_PositionalQuery):
 
     Args:
         embed_dims (int): C.
+        num_layers (int): Layers of the spatial decoder.
         prior (Sequence[float], optional): (x, y) of all points before
             training, normalised.
     """
 
-    def __init__(self, *, embed_dims: int,
-                 prior: Sequence[float] = None) -> None:
-        super().__init__(embed_dims=embed_dims, num_coords=2, prior=prior)
+    def __init__(self,
+                 *,
+                 embed_dims: int,
+                 num_layers: int,
+                 prior: Optional[Sequence[float]] = None) -> None:
+        super().__init__(
+            embed_dims=embed_dims,
+            num_layers=num_layers,
+            num_coords=2,
+            prior=prior)
 
     def refine(self, delta: Tensor, reference: Tensor) -> Tensor:
         """Centre relative to the point: (B, T, 4), (B, T, 2) to (B, T, 4)."""

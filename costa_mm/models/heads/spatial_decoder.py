@@ -51,9 +51,11 @@ class EntangledDecoderLayer(BaseModule):
         def linear() -> nn.Linear:
             return nn.Linear(embed_dims, embed_dims)
 
-        # the self-attention's own projections act on e + Linear(p), which
-        # spans every sum of a projected e and a projected p
-        self.self_object = linear()
+        # e and p are projected apart, before an attention that has its own
+        # projections: STCAT's form, which takes MDETR's weights for the latter
+        self.self_query_event, self.self_query_object = linear(), linear()
+        self.self_key_event, self.self_key_object = linear(), linear()
+        self.self_value = linear()
         self.self_attn = MultiheadAttention(
             embed_dims=embed_dims, num_heads=num_heads, dropout=dropout)
         self.norm1 = nn.LayerNorm(embed_dims)
@@ -90,8 +92,10 @@ class EntangledDecoderLayer(BaseModule):
             tuple[Tensor, Tensor or None]: e (B, T, C) and the weights of the
             cross-attention (B, T, S) where asked for.
         """
-        both = event + self.self_object(pos)
-        update, _ = self.self_attn(both, both, event, memory.frame_mask)
+        update, _ = self.self_attn(
+            self.self_query_event(event) + self.self_query_object(pos),
+            self.self_key_event(event) + self.self_key_object(pos),
+            self.self_value(event), memory.frame_mask)
         event = self.norm1(event + self.dropout(update))
         update, weights = self._attend_own_frame(event, sine, memory,
                                                  need_weights)
@@ -141,7 +145,8 @@ class EntangledSpatialDecoder(BaseModule):
                      type='costa_mm.AnchorBoxQuery')) -> None:
         super().__init__()
         self.object_query = MODELS.build({
-            **object_query, 'embed_dims': embed_dims
+            **object_query, 'embed_dims': embed_dims,
+            'num_layers': num_layers
         })
         self.layers = ModuleList(
             EntangledDecoderLayer(
