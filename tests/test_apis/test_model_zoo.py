@@ -1,4 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
+import os
+
 import pytest
 
 from costa_mm.apis import find_model, list_models, model_zoo
@@ -52,3 +54,12 @@ def test_package_without_configs(tmp_path, monkeypatch):
     (package / '.mim' / 'model-index.yml').touch()
     assert model_zoo.zoo_root() == str(package / '.mim')
     assert list_models() == []
+
+
+def test_own_index_names_files_that_exist():
+    models = list_models()
+    assert len({m.name for m in models}) == len(models)
+    for model in models:
+        assert os.path.isfile(model.config), model
+        if model.weights and '://' not in model.weights:
+            assert os.path.isfile(model.weights), model

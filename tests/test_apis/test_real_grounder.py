@@ -1,0 +1,91 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""The inferencer over the real grounder, untrained and tiny."""
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from costa_mm.apis import STVGInferencer
+from costa_mm.registry import MODELS
+
+CHANNELS = 16
+
+
+def make_config(two_pass):
+    layer = dict(embed_dims=CHANNELS, num_heads=2, feedforward_channels=32)
+    return Config(
+        dict(
+            model=dict(
+                type='SpatioTemporalGrounder',
+                backbone=dict(
+                    type='CollaborativeResNet',
+                    spatial=dict(
+                        type='mmdet.ResNet', depth=18, base_channels=4,
+                        norm_cfg=dict(type='GN', num_groups=2),
+                        norm_eval=False, frozen_stages=-1)),
+                text_encoder=dict(
+                    type='HFTextEncoder', pretrained=False,
+                    out_channels=CHANNELS,
+                    config=dict(
+                        model_type='bert', vocab_size=99, hidden_size=16,
+                        num_hidden_layers=1, num_attention_heads=2,
+                        intermediate_size=32)),
+                neck=dict(type='SpaceTimeFusionNeck', in_channels=32,
+                          num_layers=1, **layer),
+                head=dict(type='EntangledTubeHead', num_temporal_layers=1,
+                          num_spatial_layers=1, **layer),
+                test_cfg=dict(two_pass=two_pass)),
+            test_dataloader=dict(
+                dataset=dict(pipeline=[
+                    dict(type='SampleFrames', mode='uniform', num_frames=8),
+                    dict(type='LoadVideoFrames'),
+                    dict(type='ResizeClip', scale=(64, 64)),
+                    dict(type='LoadTubeAnnotations'),
+                    dict(type='PackSTVGInputs')
+                ]))))
+
+
+@pytest.fixture(params=[False, True], ids=['one_pass', 'two_pass'])
+def inferencer(request, tmp_path):
+    torch.manual_seed(0)
+    cfg = make_config(request.param)
+    with DefaultScope.overwrite_default_scope('costa_mm'):
+        model = MODELS.build(cfg.model)
+    path = tmp_path / 'tiny.pth'
+    torch.save(dict(state_dict=model.state_dict()), path)
+    return STVGInferencer(cfg, path, 'cpu', show_progress=False)
+
+
+def test_results_are_complete(inferencer, video, frames):
+    sentences = ['the red square moves', 'a green thing']
+    results = inferencer(video, sentences)['predictions']
+    for result in results:
+        start, end = result.span
+        assert 0 <= start < end <= 30
+        assert result.boxes.shape == (30, 4)
+        assert (result.boxes >= 0).all()
+        assert (result.boxes <= [96, 64, 96, 64]).all()
+        assert 0 < result.confidence <= 1
+        assert 0 <= result.attendance_score <= 1
+        assert np.isclose(result.start.sum(), 1, atol=1e-4)
+        assert len(result.frame_ids) == len(result.attendance) == 8
+        assert tuple(result.spans[0][:2]) == result.span
+    assert (results[0].boxes != results[1].boxes).any()
+
+
+def test_a_batch_gives_what_single_sentences_give(inferencer, frames):
+    inputs, sentences = [frames, frames[:20]], ['the red square', 'green']
+    single, batched = (
+        inferencer(inputs, sentences, batch_size=n)['predictions']
+        for n in (1, 4))
+    for one, other in zip(single, batched):
+        assert one.sample_id == other.sample_id
+        assert one.span == other.span
+        assert np.abs(one.boxes - other.boxes).max() < 1e-2
+        assert abs(one.confidence - other.confidence) < 1e-4
+
+
+def test_pictures_of_an_untrained_model(inferencer, frames, tmp_path):
+    out = inferencer(frames, 'the red square', out_dir=tmp_path / 'o')
+    assert len(out['files']) == 4
