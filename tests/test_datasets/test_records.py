@@ -1,0 +1,71 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+import os
+
+import numpy as np
+import pytest
+
+from costa_mm.datasets.records import (FileFolder, LeftOut, as_boxes, as_int,
+                                       clean_boxes, xywh_to_xyxy)
+
+
+def test_clean_boxes_by_hand():
+    boxes = xywh_to_xyxy(
+        as_boxes([[0, 0, 5, 5], [-40, 0, -27, -47], [95, 60, 50, 50],
+                  [-10, -10, 5, 5], [-10, -10, 15, 20], [3, 3, 0, 2]]))
+    out, usable = clean_boxes(boxes, 100, 64)
+    assert usable.tolist() == [True, False, True, False, True, False]
+    assert out[2].tolist() == [95, 60, 100, 64]
+    assert out[4].tolist() == [0, 0, 5, 10]
+    _, usable = clean_boxes(boxes, None, None)
+    assert usable.tolist() == [True, False, True, True, True, False]
+    assert boxes[2].tolist() == [95, 60, 145, 110]  # the argument is kept
+
+
+def test_empty_boxes():
+    out, usable = clean_boxes(as_boxes([]), 10, 10)
+    assert out.shape == (0, 4) and usable.shape == (0, )
+
+
+@pytest.mark.parametrize('value', [True, '3', 3.2, -1, None, float('inf'),
+                                   10**400, 2**40])
+def test_as_int_refuses(value):
+    with pytest.raises(ValueError):
+        as_int(value)
+
+
+def test_as_int_takes_whole_floats():
+    assert as_int(3.0) == 3 and isinstance(as_int(3.0), int)
+
+
+def test_file_folder(tmp_path):
+    for name in ('1/a.mp4', '2/b.mkv', '1/c.mp4', '2/c.mp4', 'd.txt',
+                 'x.y.mp4'):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text('')
+    os.symlink(tmp_path, tmp_path / '1' / 'loop')
+    folder = FileFolder(str(tmp_path))
+    assert folder.find('a.mp4') == folder.find('a')
+    assert folder.find('a').endswith('1/a.mp4')
+    assert folder.find('b.mp4').endswith('2/b.mkv')  # another suffix
+    assert folder.find('2/c.mp4').endswith('2/c.mp4')
+    assert folder.find('c.mp4') is None  # two of them: no guessing
+    assert folder.find('d.txt') is None or folder.find('d.txt').endswith('txt')
+    assert folder.find('x.y').endswith('x.y.mp4')
+    assert folder.find('nothing') is None
+
+
+def test_left_out_names_counts_and_examples():
+    left = LeftOut(num_examples=2)
+    for i in range(4):
+        left.add('missing video', f'v{i}')
+    left.add('no box', 'w')
+    assert len(left) == 5
+    assert left.summary().splitlines() == [
+        '  4 x missing video: v0, v1, ...', '  1 x no box: w'
+    ]
+    assert left.to_dict()['missing video'] == ['v0', 'v1', 'v2', 'v3']
+
+
+def test_boxes_are_float64():
+    assert as_boxes([[1, 2, 3, 4]]).dtype == np.float64
