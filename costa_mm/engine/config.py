@@ -11,8 +11,7 @@ from mmengine.runner import Runner
 # what Runner reads from the config besides its constructor's arguments
 _EXTRA_KEYS = ('runner_type', 'custom_imports', 'sync_bn', 'compile',
                'find_unused_parameters', 'model_wrapper_cfg', 'gpu_ids',
-               'activation_checkpointing', 'efficient_conv_bn_eval',
-               'tta_model', 'tta_pipeline')
+               'activation_checkpointing', 'efficient_conv_bn_eval')
 # a name this similar to a known one is taken for a slip of the pen
 _SIMILAR = 0.8
 

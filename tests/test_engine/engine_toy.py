@@ -4,6 +4,7 @@ import os
 import os.path as osp
 import signal
 import time
+import uuid
 import warnings
 from typing import Callable, Optional
 
@@ -121,6 +122,8 @@ def toy_config(work_dir, **changes) -> Config:
         dict(
             default_scope='costa_mm',
             work_dir=str(work_dir),
+            # MMEngine's managers know runs by name and second
+            experiment_name=uuid.uuid4().hex,
             model=dict(type='ToyModel'),
             train_dataloader=loader,
             val_dataloader=val_loader,

@@ -60,7 +60,9 @@ class NonFiniteLossHook(Hook):
     ``<work_dir>/nonfinite/iter_<n>_rank<r>.pth`` by each process whose own
     loss is not finite.
 
-    With gradient accumulation a skipped batch counts as zero; if it is the
+    Running statistics of a batch norm that is not frozen see a batch before
+    its loss does; with such layers 'stop' is the only sound choice.  With
+    gradient accumulation a skipped batch counts as zero; if it is the
     last of its window, the window is dropped.
 
     Args:

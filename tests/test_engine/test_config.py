@@ -1,0 +1,79 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Mistyped keys are errors."""
+import pytest
+from mmengine.config import Config
+
+from costa_mm.engine.config import (build_runner, check_config,
+                                    enable_amp, enable_auto_scale_lr,
+                                    known_keys, read_config)
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / 'tiny.py'
+    path.write_text(
+        'data_root = "data"\n'
+        'train_pipeline = []\n'
+        'model = dict(type="ToyModel", depth=1)\n'
+        'optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.1))\n'
+        'auto_scale_lr = dict(enable=False, base_batch_size=8)\n')
+    return str(path)
+
+
+def test_read_config(config, tmp_path):
+    cfg = read_config(
+        config, options={'model.depth': 2}, work_dir=str(tmp_path / 'out'))
+    assert cfg.model.depth == 2
+    assert cfg.work_dir == str(tmp_path / 'out')
+    assert cfg.default_scope == 'costa_mm'
+    assert read_config(config).work_dir == 'work_dirs/tiny'
+
+
+@pytest.mark.parametrize('typo, meant', [
+    ('optim_wraper', 'optim_wrapper'),
+    ('train_dataloder', 'train_dataloader'),
+    ('custom_hook', 'custom_hooks'),
+    ('val_evaluater', 'val_evaluator'),
+    ('param_schedulers', 'param_scheduler'),
+])
+def test_mistyped_keys(typo, meant):
+    with pytest.raises(KeyError, match=f'{typo}.*mean .{meant}'):
+        check_config(Config({typo: {}}))
+
+
+def test_own_variables_are_free(config):
+    own = dict(
+        data_root='', train_pipeline=[], test_pipeline=[], dataset_type='',
+        backend_args=None, num_frames=3, max_epochs=1, file_client_args={},
+        val_pipeline=[], ann_file='', image_size=3, base_lr=1, num_classes=1,
+        train_dataset={}, val_dataset={}, text_encoder={})
+    check_config(Config(own))
+    assert 'launcher' in known_keys()
+
+
+def test_options_that_name_nothing(config):
+    with pytest.raises(KeyError, match='modle.depth.*mean .model'):
+        read_config(config, options={'modle.depth': 2})
+
+
+def test_missing_file():
+    with pytest.raises(FileNotFoundError, match='nowhere.py'):
+        read_config('nowhere.py')
+
+
+def test_switches(config):
+    cfg = read_config(config)
+    enable_amp(cfg)
+    assert cfg.optim_wrapper.type == 'costa_mm.STVGAmpOptimWrapper'
+    enable_auto_scale_lr(cfg)
+    assert cfg.auto_scale_lr.enable
+    cfg.pop('auto_scale_lr')
+    with pytest.raises(KeyError, match='base_batch_size'):
+        enable_auto_scale_lr(cfg)
+
+
+def test_runner_of_the_config(tmp_path):
+    from engine_toy import toy_config
+
+    from costa_mm.engine import STVGRunner
+    assert type(build_runner(toy_config(tmp_path))) is STVGRunner

@@ -1,0 +1,130 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Runner: learning rates, loops, loaders."""
+import pytest
+import torch
+from engine_toy import toy_config, train
+
+from costa_mm.engine import (ResumableEpochTrainLoop, ResumableIterTrainLoop,
+                             STVGRunner)
+
+
+def runner(tmp_path, **changes):
+    return STVGRunner.from_cfg(toy_config(tmp_path, **changes))
+
+
+@pytest.mark.parametrize('accumulate, expected', [(1, 0.005), (4, 0.02)])
+def test_auto_scale_lr_counts_accumulation(tmp_path, accumulate, expected):
+    r = runner(
+        tmp_path,
+        auto_scale_lr=dict(enable=True, base_batch_size=4),
+        **{'optim_wrapper.accumulative_counts': accumulate})
+    wrapper = r.build_optim_wrapper(r.optim_wrapper)
+    r.scale_lr(wrapper, r.auto_scale_lr)  # 0.01 * 2 * accumulate / 4
+    assert wrapper.get_lr()['lr'] == [pytest.approx(expected)]
+    r.scale_lr(wrapper, dict(enable=False))
+    assert wrapper.get_lr()['lr'] == [pytest.approx(expected)]
+
+
+def test_loops_by_their_config(tmp_path):
+    r = runner(tmp_path)
+    assert isinstance(r.train_loop, ResumableEpochTrainLoop)
+    assert r.train_loop.max_iters == 48
+    r = runner(
+        tmp_path,
+        train_cfg=dict(_delete_=True, by_epoch=False, max_iters=9))
+    assert isinstance(r.train_loop, ResumableIterTrainLoop)
+    assert r.train_loop.max_iters == 9
+
+
+def test_loaders_do_not_wait_for_ever(tmp_path):
+    r = runner(tmp_path)
+    assert r.train_loop.dataloader.timeout > 0
+    assert r.val_loop.dataloader.timeout == 0  # no workers
+    r = runner(tmp_path, **{'train_dataloader.timeout': 7})
+    assert r.train_loop.dataloader.timeout == 7
+
+
+def test_a_sampler_without_offset_is_an_error(tmp_path):
+    r = runner(
+        tmp_path, **{
+            'train_dataloader.sampler':
+            dict(_delete_=True, type='mmengine.DefaultSampler')
+        })
+    with pytest.raises(TypeError, match='EpochSampler'):
+        r.train()
+
+
+def test_dead_worker_ends_the_run(tmp_path, monkeypatch):
+    import os
+    import signal
+
+    import engine_toy
+
+    def die(self, idx):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(engine_toy.ToyDataset, '__getitem__', die)
+    with pytest.raises(RuntimeError, match='worker'):
+        train(tmp_path)
+
+
+def test_hanging_worker_ends_the_run(tmp_path):
+    with pytest.raises(RuntimeError, match='timed out after 1 seconds'):
+        train(
+            tmp_path, **{
+                'train_dataloader.dataset.sleep': 30.0,
+                'train_dataloader.timeout': 1
+            })
+
+
+def test_changed_batch_size_is_resumed_near_the_same_sample(
+        finish, tmp_path, caplog):
+    assert finish(train, tmp_path, **{'train_cfg.max_epochs': 1}) == 0
+    cfg = toy_config(
+        tmp_path,
+        load_from=str(tmp_path / 'iter_4.pth'),
+        resume=True,
+        **{'train_dataloader.batch_size': 4})
+    r = STVGRunner.from_cfg(cfg)
+    r.train_loop
+    r.optim_wrapper = r.build_optim_wrapper(r.optim_wrapper)
+    r.param_schedulers = r.build_param_scheduler(r.param_schedulers)
+    r.call_hook('before_run')
+    r.load_or_resume()
+    r.train_loop._find_start()
+    assert r.train_loop._start == 2  # 4 batches of 2 are 2 of 4
+
+
+def test_amp_trains_on_the_cpu_in_bfloat16(tmp_path, monkeypatch):
+    import engine_toy
+    seen = set()
+    original = engine_toy.ToyModel.forward
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        if mode == 'loss':
+            seen.add(self.conv(torch.stack(inputs)).dtype)
+        return original(self, inputs, data_samples, mode)
+
+    monkeypatch.setattr(engine_toy.ToyModel, 'forward', forward)
+    train(
+        tmp_path, **{
+            'optim_wrapper.type': 'STVGAmpOptimWrapper',
+            'train_cfg.max_epochs': 1
+        })
+    assert seen == {torch.bfloat16}
+    state = torch.load(tmp_path / 'iter_6.pth', weights_only=True)
+    assert state['state_dict']['conv.weight'].dtype == torch.float32
+
+
+def test_evaluation_under_autocast(tmp_path, monkeypatch):
+    import engine_toy
+    seen = set()
+    original = engine_toy.ToyModel.forward
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        seen.add(self.conv(torch.stack(inputs)).dtype)
+        return original(self, inputs, data_samples, mode)
+
+    monkeypatch.setattr(engine_toy.ToyModel, 'forward', forward)
+    runner(tmp_path, test_cfg=dict(fp16=True)).test()
+    assert seen == {torch.bfloat16}
