@@ -58,7 +58,8 @@ class FusedMemory(NamedTuple):
         pos (Tensor): Position of every token, zeros for words,
             (B, h*w + L, C); the same for all frames of a video.
         mask (Tensor): (B, h*w + L), bool.
-        cls (Tensor): Frame tokens c_i, (B, T, C).
+        cls (Tensor, optional): Frame tokens c_i, (B, T, C), where the neck
+            has them (not TubeDETR's).
         frame_mask (Tensor): (B, T), bool.
         video_cls (Tensor, optional): Video token, (B, C), where the neck has
             one (STCAT).
@@ -66,7 +67,7 @@ class FusedMemory(NamedTuple):
     memory: Tensor
     pos: Tensor
     mask: Tensor
-    cls: Tensor
+    cls: Optional[Tensor]
     frame_mask: Tensor
     video_cls: Optional[Tensor] = None
 

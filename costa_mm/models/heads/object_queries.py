@@ -15,10 +15,7 @@ from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
 
-from ..layers import box_sine_embedding
-
-# STCAT's value: anchors within 1e-3 of the border keep a finite logit
-_EPS = 1e-3
+from ..layers import ANCHOR_EPS, box_sine_embedding, refine_anchor
 
 
 class _PositionalQuery(BaseModule):
@@ -107,8 +104,7 @@ class AnchorBoxQuery(_PositionalQuery):
 
     def refine(self, delta: Tensor, reference: Tensor) -> Tensor:
         """box = sigmoid(delta + logit(anchor)), all (B, T, 4)."""
-        logit = inverse_sigmoid(reference, eps=_EPS)
-        return (delta.float() + logit).sigmoid()
+        return refine_anchor(delta, reference)
 
     def next_reference(self, box: Tensor, reference: Tensor) -> Tensor:
         """The refined box, detached, is the next layer's anchor."""
@@ -139,7 +135,7 @@ class ReferencePointQuery(_PositionalQuery):
 
     def refine(self, delta: Tensor, reference: Tensor) -> Tensor:
         """Centre relative to the point: (B, T, 4), (B, T, 2) to (B, T, 4)."""
-        logit = inverse_sigmoid(reference, eps=_EPS)
+        logit = inverse_sigmoid(reference, eps=ANCHOR_EPS)
         delta = delta.float()
         return torch.cat((delta[..., :2] + logit, delta[..., 2:]),
                          dim=-1).sigmoid()

@@ -40,7 +40,9 @@ class FFN(MMCVFFN):
             embed_dims=embed_dims,
             feedforward_channels=feedforward_channels,
             num_fcs=2,
-            act_cfg=dict(type='ReLU', inplace=True),
+            # in place on a linear layer's output, which is a view, the
+            # backward pass would copy the gradient twice
+            act_cfg=dict(type='ReLU', inplace=False),
             ffn_drop=dropout)
 
 
@@ -132,7 +134,8 @@ class CrossFrameLayer(BaseModule):
         memory_key: Tensor,
         memory_mask: Tensor,
         frame_mask: Tensor,
-        need_weights: bool = False
+        need_weights: bool = False,
+        need_time_weights: bool = False
     ) -> Tuple[Tensor, Optional[Tensor], Optional[Tensor]]:
         """Decode.
 
@@ -147,13 +150,16 @@ class CrossFrameLayer(BaseModule):
             memory_mask (Tensor): (B, S), bool, True on padding.
             frame_mask (Tensor): (B, T), bool, True on padding.
             need_weights (bool): Whether to return attention weights.
+            need_time_weights (bool): Whether to return those of the
+                self-attention, whatever ``need_weights`` says.
 
         Returns:
             tuple: Queries (B, T, C); self-attention weights (B, T, T) and
             cross-attention weights (B, T, S), each None unless asked for.
         """
         qk = x + self_pos
-        update, time_w = self.self_attn(qk, qk, x, frame_mask, need_weights)
+        update, time_w = self.self_attn(qk, qk, x, frame_mask, need_weights
+                                        or need_time_weights)
         x = self.norm1(x + self.dropout(update))
         query = x if cross_pos is None else x + cross_pos
         num_frames = x.shape[1]

@@ -1,5 +1,11 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Fusion of video and text."""
+from .base_fusion_neck import BaseFusionNeck
 from .space_time_fusion_neck import SpaceTimeFusionNeck
+from .stcat_fusion_neck import STCATFusionNeck
+from .tubedetr_fusion_neck import TubeDETRFusionNeck
 
-__all__ = ['SpaceTimeFusionNeck']
+__all__ = [
+    'BaseFusionNeck', 'STCATFusionNeck', 'SpaceTimeFusionNeck',
+    'TubeDETRFusionNeck'
+]

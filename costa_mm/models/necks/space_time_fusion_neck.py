@@ -3,19 +3,17 @@
 from typing import Tuple
 
 import torch
-from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from costa_mm.registry import MODELS
 from costa_mm.structures import FusedMemory, TextFeatures, VisualFeatures
 
-from ..layers import (TransformerEncoderLayer, frame_key_mask,
-                      grid_sine_embedding, time_sine_embedding)
+from ..layers import frame_key_mask, time_sine_embedding
+from .base_fusion_neck import BaseFusionNeck
 
 
 @MODELS.register_module()
-class SpaceTimeFusionNeck(BaseModule):
+class SpaceTimeFusionNeck(BaseFusionNeck):
     """N rounds of spatial and temporal self-attention.
 
     In every round one spatial layer lets the tokens of a frame, that is its
@@ -26,50 +24,26 @@ class SpaceTimeFusionNeck(BaseModule):
     layers add the frame number's sine embedding.
 
     Args:
-        in_channels (int): Channels C' of the video features.
-        embed_dims (int): C.
         num_layers (int): N.
-        num_heads (int): Heads of all layers.
-        feedforward_channels (int): Hidden channels of all FFNs.
-        dropout (float): Dropout in all layers.
         temporal_layers (bool): Without, c_i never sees another frame ("no
             ST-encoder" in Table 2, together with a 2D-only backbone).
-        with_cp (bool): Recompute the layers' activations in the backward pass
-            instead of keeping them.
+        **kwargs: See :class:`BaseFusionNeck`.
     """
 
     def __init__(self,
                  *,
-                 in_channels: int = 2048,
-                 embed_dims: int = 256,
                  num_layers: int = 6,
-                 num_heads: int = 8,
-                 feedforward_channels: int = 2048,
-                 dropout: float = 0.1,
                  temporal_layers: bool = True,
-                 with_cp: bool = False) -> None:
-        super().__init__()
-        self.with_cp = with_cp
-        self.input_proj = nn.Conv2d(in_channels, embed_dims, kernel_size=1)
-        self.cls_token = nn.Parameter(torch.zeros(embed_dims))
-        self.cls_pos = nn.Parameter(torch.zeros(embed_dims))
-        layer = dict(
-            embed_dims=embed_dims,
-            num_heads=num_heads,
-            feedforward_channels=feedforward_channels,
-            dropout=dropout)
-        self.spatial_layers = ModuleList(
-            TransformerEncoderLayer(**layer) for _ in range(num_layers))
-        self.temporal_layers = ModuleList(
-            TransformerEncoderLayer(**layer)
-            for _ in range(num_layers if temporal_layers else 0))
+                 **kwargs) -> None:
+        super().__init__(num_layers=num_layers, **kwargs)
+        self.cls_token = nn.Parameter(torch.zeros(self.embed_dims))
+        self.cls_pos = nn.Parameter(torch.zeros(self.embed_dims))
+        self.temporal_layers = self.make_layers(
+            num_layers if temporal_layers else 0)
 
     def init_weights(self) -> None:
         """Xavier for every matrix, as in DETR; normal for [CLS]."""
         super().init_weights()
-        for name, param in self.named_parameters():
-            if param.dim() > 1:
-                nn.init.xavier_uniform_(param)
         nn.init.normal_(self.cls_token, std=0.02)
         nn.init.normal_(self.cls_pos, std=0.02)
 
@@ -85,13 +59,15 @@ class SpaceTimeFusionNeck(BaseModule):
             FusedMemory: Memory (B, T, h*w + L, C) and c (B, T, C).
         """
         tokens, pos, mask = self.pre_fusion(visual, text)
-        tokens = self.forward_rounds(tokens, pos, mask, visual.frame_mask)
+        tokens, videos = self.forward_rounds(tokens, pos, mask,
+                                             visual.frame_mask)
         return FusedMemory(
             memory=tokens[:, :, 1:],
             pos=pos[:, 1:],
             mask=mask[:, 1:],
             cls=tokens[:, :, 0],
-            frame_mask=visual.frame_mask)
+            frame_mask=visual.frame_mask,
+            video_cls=videos[:, 0] if videos.shape[1] else None)
 
     def pre_fusion(self, visual: VisualFeatures,
                    text: TextFeatures) -> Tuple[Tensor, Tensor, Tensor]:
@@ -101,44 +77,52 @@ class SpaceTimeFusionNeck(BaseModule):
             tuple[Tensor, Tensor, Tensor]: Tokens (B, T, S, C) with
             S = 1 + h*w + L, their positions (B, S, C), their mask (B, S).
         """
-        num, length = visual.features.shape[:2]
-        cells = self.input_proj(visual.features.flatten(0, 1))
-        cells = cells.flatten(2).transpose(1, 2)  # (B*T, h*w, C)
-        cells = cells.unflatten(0, (num, length))
-        words = text.tokens[:, None].expand(-1, length, -1, -1)
-        cls = self.cls_token.expand(num, length, 1, -1)
-        tokens = torch.cat((cls.to(cells.dtype), cells, words.to(cells.dtype)),
-                           dim=2)
-        grid = grid_sine_embedding(visual.cell_mask, cells.shape[-1])
-        grid = grid.flatten(1, 2)  # (B, h*w, C)
-        pos = torch.cat((self.cls_pos.expand(num, 1, -1), grid,
-                         grid.new_zeros(text.tokens.shape)),
-                        dim=1)
-        mask = torch.cat(
-            (text.mask.new_zeros(num, 1), visual.cell_mask.flatten(1),
-             text.mask),
-            dim=1)
-        return tokens, pos, mask
+        tokens, pos, mask = super().pre_fusion(visual, text)
+        num, length = tokens.shape[:2]
+        cls = self.cls_token.expand(num, length, 1, -1).to(tokens.dtype)
+        return (torch.cat((cls, tokens), dim=2),
+                torch.cat((self.cls_pos.expand(num, 1, -1), pos), dim=1),
+                torch.cat((mask.new_zeros(num, 1), mask), dim=1))
+
+    def video_tokens(self, num: int) -> Tensor:
+        """Tokens that a video has beside its frames' [CLS], (B, V, C).
+
+        They lead the sequence of the temporal layers.  CoSTA has none.
+        """
+        return self.cls_token.new_zeros(num, 0, self.embed_dims)
 
     def forward_rounds(self, tokens: Tensor, pos: Tensor, mask: Tensor,
-                       frame_mask: Tensor) -> Tensor:
-        """N rounds; tokens (B, T, S, C) in and out."""
+                       frame_mask: Tensor) -> Tuple[Tensor, Tensor]:
+        """N rounds.
+
+        Args:
+            tokens (Tensor): (B, T, S, C), [CLS] first.
+            pos (Tensor): (B, S, C).
+            mask (Tensor): (B, S), bool.
+            frame_mask (Tensor): (B, T), bool.
+
+        Returns:
+            tuple[Tensor, Tensor]: Tokens (B, T, S, C) and tokens of the
+            videos (B, V, C).
+        """
         num, length = tokens.shape[:2]
+        videos = self.video_tokens(num).to(tokens.dtype)
+        count = videos.shape[1]
         time = time_sine_embedding(
-            length, tokens.shape[-1], device=tokens.device)
+            count + length, tokens.shape[-1], device=tokens.device)
+        time_mask = torch.cat((frame_mask.new_zeros(num, count), frame_mask),
+                              dim=1)
         pos = pos[:, None].expand(-1, length, -1, -1).flatten(0, 1)
         mask = frame_key_mask(mask, length)
         x = tokens.flatten(0, 1)  # (B*T, S, C)
         for i, spatial in enumerate(self.spatial_layers):
-            x = self._run(spatial, x, pos, mask)
+            x = self.run_layer(spatial, x, pos, mask)
             if not self.temporal_layers:
                 continue
             cls = x[:, 0].unflatten(0, (num, length))  # (B, T, C)
-            cls = self._run(self.temporal_layers[i], cls, time, frame_mask)
+            both = self.run_layer(self.temporal_layers[i],
+                                  torch.cat((videos, cls), dim=1), time,
+                                  time_mask)
+            videos, cls = both[:, :count], both[:, count:]
             x = torch.cat((cls.flatten(0, 1)[:, None], x[:, 1:]), dim=1)
-        return x.unflatten(0, (num, length))
-
-    def _run(self, layer: nn.Module, *args: Tensor) -> Tensor:
-        if self.with_cp and self.training:
-            return checkpoint(layer, *args, use_reentrant=False)
-        return layer(*args)
+        return x.unflatten(0, (num, length)), videos
