@@ -1,0 +1,191 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""tools/train.py, tools/test.py and their distributed shells."""
+import json
+import os
+import os.path as osp
+import runpy
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+TOY = str(ROOT / 'tests' / 'test_engine')
+if TOY not in sys.path:
+    sys.path.insert(0, TOY)
+
+from engine_toy import toy_config  # noqa: E402
+
+
+@pytest.fixture
+def config(tmp_path):
+    """A config file of the toy training: one epoch of 6 iterations."""
+    cfg = toy_config(tmp_path / 'run', **{'train_cfg.max_epochs': 1})
+    cfg.custom_imports = dict(imports=['engine_toy'])
+    cfg.auto_scale_lr = dict(enable=False, base_batch_size=4)
+    cfg.train_cfg.val_interval = 1
+    for key in ('work_dir', 'experiment_name'):
+        cfg.pop(key)
+    path = tmp_path / 'toy.py'
+    cfg.dump(str(path))
+    return str(path)
+
+
+@pytest.fixture
+def tool(monkeypatch, tmp_path):
+    """Run a tool in this process, as from the command line."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('LOCAL_RANK', '0')  # the tools set it
+
+    def run(name, *args):
+        argv = [name] + [str(a) for a in args]
+        with monkeypatch.context() as m:
+            m.setattr(sys, 'argv', argv)
+            runpy.run_path(str(ROOT / 'tools' / name))['main']()
+
+    return run
+
+
+def meta(path):
+    return torch.load(path, weights_only=True)['meta']
+
+
+def test_train_then_test(tool, config, tmp_path):
+    tool('train.py', config)
+    work_dir = tmp_path / 'work_dirs' / 'toy'
+    best = next(work_dir.glob('best_*.pth'))
+    info = torch.load(best, weights_only=True)['message_hub']['log_scalars']
+    out = tmp_path / 'out' / 'metrics.json'
+    tool('test.py', config, best, '--work-dir', tmp_path / 'test',
+         '--metrics-out', out)
+    metrics = json.loads(out.read_text())
+    last = torch.load(work_dir / 'iter_6.pth', weights_only=True)
+    assert metrics['toy/count'] == 5
+    assert metrics['toy/score'] == pytest.approx(
+        last['message_hub']['runtime_info']['best_score'], abs=1e-6)
+    assert info is not None
+    # and in mixed precision: near, not equal
+    tool('test.py', config, best, '--work-dir', tmp_path / 'test',
+         '--metrics-out', out, '--amp')
+    half = json.loads(out.read_text())
+    assert half['toy/score'] != metrics['toy/score']
+    assert half['toy/score'] == pytest.approx(metrics['toy/score'], rel=0.05)
+
+
+def test_options_of_train(tool, config, tmp_path):
+    where = tmp_path / 'elsewhere'
+    tool('train.py', config, '--work-dir', where, '--amp', '--auto-scale-lr',
+         '--seed', 7, '--cfg-options', 'train_dataloader.batch_size=4')
+    cfg = meta(where / 'iter_3.pth')
+    assert cfg['seed'] == 7
+    assert 'STVGAmpOptimWrapper' in cfg['cfg']
+    assert 'batch_size=4' in cfg['cfg']
+
+
+def test_resume(tool, config, tmp_path):
+    where = tmp_path / 'run'
+    # nothing there yet: starts afresh
+    tool('train.py', config, '--work-dir', where, '--resume')
+    assert meta(where / 'iter_6.pth')['iter'] == 6
+    tool('train.py', config, '--work-dir', where, '--resume',
+         '--cfg-options', 'train_cfg.max_epochs=2')
+    assert meta(where / 'iter_12.pth')['iter'] == 12
+    assert meta(where / 'iter_12.pth')['epoch'] == 2
+    # from a named checkpoint, into another folder
+    tool('train.py', config, '--work-dir', tmp_path / 'new', '--resume',
+         where / 'iter_12.pth', '--cfg-options', 'train_cfg.max_epochs=3')
+    assert meta(tmp_path / 'new' / 'iter_18.pth')['iter'] == 18
+
+
+def test_errors_name_their_mend(tool, config, tmp_path):
+    with pytest.raises(FileNotFoundError, match='nowhere.py'):
+        tool('train.py', 'nowhere.py')
+    with pytest.raises(KeyError, match='mean .train_dataloader'):
+        tool('train.py', config, '--cfg-options',
+             'train_dataloder.batch_size=1')
+    with pytest.raises(FileNotFoundError, match='absent.pth'):
+        tool('test.py', config, 'absent.pth')
+    other = tmp_path / 'other.pth'
+    torch.save(dict(state_dict=torch.nn.Linear(2, 2).state_dict()), other)
+    with pytest.raises(ValueError, match='other.pth.*another model.*ToyMod'):
+        tool('test.py', config, other)
+    with pytest.raises(KeyError, match='STVGMetric'):
+        tool('test.py', config, other, '--out', 'tubes.json')
+    with pytest.raises(SystemExit):
+        tool('test.py', config, other, '--format-only')
+    text = Path(config).read_text()
+    wrong = tmp_path / 'wrong.py'
+    wrong.write_text(text.replace('custom_hooks', 'custom_hook'))
+    with pytest.raises(KeyError, match='wrong.py.*mean .custom_hooks'):
+        tool('train.py', wrong)
+
+
+def test_print_config(tool, config, tmp_path, capsys):
+    out = tmp_path / 'whole.py'
+    tool('misc/print_config.py', config, '--cfg-options', 'model.norm=False',
+         '--save-path', out)
+    printed = capsys.readouterr().out
+    assert "norm=False" in printed and 'EpochSampler' in printed
+    assert 'norm=False' in out.read_text()
+
+
+def shell(name, *args):
+    """Run a distributed shell with two processes."""
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        port = s.getsockname()[1]
+    env = dict(
+        os.environ, PORT=str(port), PYTHON=sys.executable, PYTHONPATH=TOY)
+    env.pop('LOCAL_RANK', None)
+    done = subprocess.run(
+        ['bash', str(ROOT / 'tools' / name)] + [str(a) for a in args],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_two_processes(config, tool, tmp_path):
+    work_dir = tmp_path / 'two'
+    shell('dist_train.sh', config, 2, '--work-dir', work_dir, '--cfg-options',
+          'train_dataloader.batch_size=1')
+    path = work_dir / 'iter_6.pth'  # 12 samples, 2 at a time
+    assert osp.isfile(path)
+    outs = [tmp_path / 'one.json', tmp_path / 'two.json']
+    shell('dist_test.sh', config, path, 2, '--work-dir', work_dir,
+          '--metrics-out', outs[1])
+    tool('test.py', config, path, '--work-dir', work_dir, '--metrics-out',
+         outs[0])
+    one, two = (json.loads(o.read_text()) for o in outs)
+    assert one['toy/count'] == two['toy/count'] == 5
+    assert one['toy/score'] == pytest.approx(two['toy/score'], abs=1e-6)
+
+
+def test_shells_say_how_they_are_used():
+    for name in ('dist_train', 'dist_test', 'slurm_train', 'slurm_test'):
+        done = subprocess.run(
+            ['bash', str(ROOT / 'tools' / f'{name}.sh')],
+            capture_output=True,
+            text=True)
+        assert done.returncode == 2 and 'usage' in done.stderr
+
+
+def test_slurm_passes_its_arguments_on(tmp_path):
+    fake = tmp_path / 'srun'
+    fake.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    fake.chmod(0o755)
+    env = dict(os.environ, PATH=f'{tmp_path}:{os.environ["PATH"]}', GPUS='4')
+    done = subprocess.run(
+        ['bash', str(ROOT / 'tools' / 'slurm_train.sh'), 'part', 'job',
+         'c.py', 'out', '--amp'],
+        env=env, capture_output=True, text=True)
+    words = done.stdout.split('\n')
+    assert '--ntasks=4' in words and '--gres=gpu:4' in words
+    tail = words[words.index('c.py'):]
+    assert tail[:6] == [
+        'c.py', '--work-dir', 'out', '--launcher', 'slurm', '--amp'
+    ]
