@@ -4,15 +4,21 @@ from .base_tube_head import BaseTubeHead
 from .entangled_query import (EventQuery, labels_from_span, select_labels,
                               span_from_logits)
 from .entangled_tube_head import EntangledTubeHead
+from .guided_tube_head import GuidedTubeHead
 from .object_queries import AnchorBoxQuery, ReferencePointQuery
 from .spatial_decoder import EntangledSpatialDecoder
+from .stcat_decoder import (STCATDecoderLayer, STCATSpatialDecoder, Template,
+                            TemplateGenerator)
+from .stcat_head import STCATHead
 from .targets import TubeTargets, collect_targets
 from .temporal_decoder import TemporalDecoder
+from .tubedetr_head import TubeDETRHead
 
 __all__ = [
     'AnchorBoxQuery', 'BaseTubeHead', 'EntangledSpatialDecoder',
-    'EntangledTubeHead', 'EventQuery', 'ReferencePointQuery',
-    'TemporalDecoder', 'TubeTargets', 'collect_targets', 'labels_from_span',
-    'select_labels',
-    'span_from_logits'
+    'EntangledTubeHead', 'EventQuery', 'GuidedTubeHead',
+    'ReferencePointQuery', 'STCATDecoderLayer', 'STCATHead',
+    'STCATSpatialDecoder', 'Template', 'TemplateGenerator', 'TemporalDecoder',
+    'TubeDETRHead', 'TubeTargets', 'collect_targets', 'labels_from_span',
+    'select_labels', 'span_from_logits'
 ]

@@ -1,0 +1,95 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Space-time decoder and heads of TubeDETR (CVPR 2022)."""
+from typing import Optional
+
+import torch
+from mmdet.models.layers.transformer.utils import MLP
+from torch import Tensor, nn
+
+from costa_mm.registry import MODELS
+from costa_mm.structures import FusedMemory, TubeOutputs
+
+from ..layers import CrossFrameDecoder, DropoutMLP, time_sine_embedding
+from .guided_tube_head import GuidedTubeHead
+from .targets import TubeTargets
+
+
+@MODELS.register_module()
+class TubeDETRHead(GuidedTubeHead):
+    """One learned object query plus the frame number, decoded to everything.
+
+    The steps are::
+
+        make_query -> decoder -> box_head and span_head
+
+    Args:
+        embed_dims (int): C.
+        num_layers (int): K.
+        num_heads (int): Heads of all layers.
+        feedforward_channels (int): Hidden channels of all FFNs.
+        dropout (float): Dropout in all layers.
+        span_dropout (float): Dropout of the start/end MLP, its logits
+            included.
+        loss_giou (dict): Generalised IoU.
+        loss_span (dict): Start and end; sigma is 1 (at 5 frames/s).
+        **kwargs: Other losses, see :class:`GuidedTubeHead`.
+    """
+
+    def __init__(self,
+                 *,
+                 embed_dims: int = 256,
+                 num_layers: int = 6,
+                 num_heads: int = 8,
+                 feedforward_channels: int = 2048,
+                 dropout: float = 0.1,
+                 span_dropout: float = 0.5,
+                 loss_giou: dict = dict(
+                     type='mmdet.GIoULoss', loss_weight=2.),
+                 loss_span: dict = dict(
+                     type='costa_mm.SpanKLLoss', sigma=1., loss_weight=10.),
+                 **kwargs) -> None:
+        super().__init__(loss_giou=loss_giou, loss_span=loss_span, **kwargs)
+        self.object_query = nn.Parameter(torch.zeros(embed_dims))
+        self.decoder = CrossFrameDecoder(
+            embed_dims=embed_dims,
+            num_layers=num_layers,
+            num_heads=num_heads,
+            feedforward_channels=feedforward_channels,
+            dropout=dropout)
+        self.box_head = MLP(embed_dims, embed_dims, 4, 3)
+        self.span_head = DropoutMLP(embed_dims, embed_dims, 2, 2,
+                                    span_dropout)
+
+    def init_weights(self) -> None:
+        """Xavier for every matrix of the decoder; normal for the query."""
+        super().init_weights()
+        for param in self.decoder.parameters():
+            if param.dim() > 1:
+                nn.init.xavier_uniform_(param)
+        nn.init.normal_(self.object_query)
+
+    def make_query(self, memory: FusedMemory) -> Tensor:
+        """Object query plus time, (B, T, C)."""
+        num, length = memory.frame_mask.shape
+        time = time_sine_embedding(
+            length, len(self.object_query), device=memory.memory.device)
+        query = self.object_query + time
+        return query.to(memory.memory.dtype).expand(num, -1, -1)
+
+    def forward(self,
+                memory: FusedMemory,
+                targets: Optional[TubeTargets] = None) -> TubeOutputs:
+        """Decode a batch; see :class:`BaseTubeHead`."""
+        query = self.make_query(memory)
+        outs = self.decoder(
+            memory,
+            self_pos=query,
+            cross_pos=query,
+            need_time_weights=self.needs_time_weights(targets),
+            need_cell_weights=self.need_attention)
+        return TubeOutputs(
+            boxes=self.box_head(outs.hidden).float().sigmoid(),
+            span_logits=self.span_head(outs.hidden),
+            frame_mask=memory.frame_mask,
+            time_attention=outs.time_weights,
+            cell_attention=outs.cell_weights)
