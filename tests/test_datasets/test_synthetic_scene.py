@@ -287,6 +287,14 @@ def test_all_actions_are_about_as_frequent():
     assert min(counts) >= 8  # 20 expected
 
 
+def test_sized_targets_change_size_in_their_event_only(samples):
+    for sample in everything(samples):
+        target = sample.objects[sample.target]
+        for a in target.script if target.look.size else ():
+            inside = sample.span[0] <= a.start and a.end <= sample.span[1]
+            assert inside or a.kind not in ('grow', 'shrink')
+
+
 def test_question_names_no_look_of_its_target(samples):
     for sample in everything(samples):
         asks = sample.query.look is None

@@ -10,7 +10,7 @@ from typing import Mapping, Optional, Tuple
 
 #: Part of every record of a generated folder; goes up whenever the same
 #: arguments would give other annotations or videos.
-GENERATOR_VERSION = '1.0'
+GENERATOR_VERSION = '1.1'
 
 #: Names and RGB values, chosen to stay apart after chroma subsampling.
 COLOURS: Mapping[str, Tuple[int, int, int]] = MappingProxyType({

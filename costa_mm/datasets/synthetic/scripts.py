@@ -285,7 +285,9 @@ def _act_again(author: Author, obj: SceneObject) -> SceneObject:
     low, high = author.pick(room)
     length = int(author.rng.integers(shortest, high - low + 1))
     start = int(author.rng.integers(low, high - length + 1))
-    kind = author.kind(*[a.kind for a in obj.script])
+    # 'small' and 'large' say how an object looks when its event begins
+    sizes = ('grow', 'shrink') if len(author.level.sizes) > 1 else ()
+    kind = author.kind(*sizes, *[a.kind for a in obj.script])
     action = author.action(kind, (start, start + length), obj.look.shape)
     script = tuple(sorted((*obj.script, action), key=lambda a: a.start))
     return replace(obj, script=script)
