@@ -105,6 +105,9 @@ def read_vidor_tracks(data: Any, file: str,
         for frame, objects in enumerate(data['trajectories']):
             for item in objects:
                 if item['tid'] in wanted:
+                    if frames[item['tid']][-1:] == [frame]:
+                        raise ValueError(f"object {item['tid']} has two "
+                                         f'boxes in frame {frame}')
                     box = item['bbox']
                     frames[item['tid']].append(frame)
                     boxes[item['tid']].append(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from costa_mm.datasets import (BaseVideoReader, HCSTVGDataset, SchemaError,
@@ -29,64 +29,101 @@ junk = st.recursive(
     scalars, lambda x: st.one_of(
         st.lists(x, max_size=3), st.dictionaries(
             st.text(max_size=5), x, max_size=3)), max_leaves=8)
-number = st.one_of(st.integers(-50, 120), st.integers(0, 48), scalars)
-box = st.one_of(
-    st.lists(st.integers(-20, 130), min_size=4, max_size=4),
-    st.lists(number, max_size=5), junk)
+def places(tree, path=()):
+    """Paths to all values inside a JSON value."""
+    items = tree.items() if isinstance(tree, dict) else enumerate(
+        tree if isinstance(tree, list) else ())
+    for key, value in items:
+        yield path + (key, )
+        yield from places(value, path + (key, ))
+
+
+@st.composite
+def spoiled(draw, right):
+    """A right file with at most two values changed or removed."""
+    tree = json.loads(json.dumps(draw(right)))
+    for _ in range(draw(st.integers(0, 2))):
+        at = list(places(tree))
+        if not at:
+            break
+        *way, key = draw(st.sampled_from(at))
+        parent = tree
+        for step in way:
+            parent = parent[step]
+        if draw(st.booleans()) and isinstance(parent, dict):
+            del parent[key]
+        else:
+            parent[key] = draw(st.one_of(st.integers(-9, 99), junk))
+    return tree
 
 
 def entry(**fields):
-    """An object that is nearly right: each field good, odd or absent."""
-    return st.fixed_dictionaries({}, optional={
-        key: st.one_of(good, good, good, junk)
-        for key, good in fields.items()
-    })
+    return st.fixed_dictionaries(fields)
 
 
-text = st.sampled_from(['a man walks', 'left', '', ' '])
-name = st.sampled_from(['a.mp4', 'b.mp4', 'a', 'gone.mp4', '../a.mp4', ''])
+def whole(low, high):
+    return st.integers(low, high)
+
+
+box = st.tuples(
+    whole(-20, 90), whole(-20, 60), whole(5, 130), whole(5, 90)).map(list)
+text = st.sampled_from(['a man walks', 'the left one', 'x' * 300])
+name = st.sampled_from(['a.mp4', 'b.mp4', 'a', 'gone.mp4', '../a.mp4'])
+qtype = st.sampled_from(['declarative', 'interrogative', None])
+size = dict(width=whole(50, 99), height=whole(50, 99), fps=whole(1, 60))
 hcstvg = st.dictionaries(
     name,
-    st.one_of(
-        entry(
-            bbox=st.lists(box, max_size=4), st_frame=number, img_num=number,
-            caption=text, English=text, width=number, height=number,
-            st_time=number, ed_time=number, fps=number, qtype=text,
-            img_size=box), junk),
-    max_size=3)
-fids = entry(begin_fid=number, end_fid=number)
-asked = st.lists(
-    st.one_of(entry(description=text, target_id=st.integers(0, 3)), junk),
+    entry(
+        bbox=st.lists(box, min_size=1, max_size=4), st_frame=whole(1, 50),
+        img_num=whole(30, 48), caption=text, st_time=whole(0, 3),
+        qtype=qtype, **size),
+    min_size=1,
     max_size=2)
+
+
+@st.composite
+def spans(draw, low, high, keys=None):
+    start = draw(whole(low, high))
+    pair = [start, draw(whole(start, high)) + 1]
+    return dict(zip(keys, pair)) if keys else pair
+
+
+FIDS = ('begin_fid', 'end_fid')
+asked = st.lists(
+    entry(description=text, target_id=whole(0, 1)), min_size=1, max_size=2)
 vidstg = st.lists(
-    st.one_of(
-        entry(
-            vid=st.sampled_from(['a', 'b', 'gone', 3]), fps=number,
-            frame_count=number, width=number, height=number,
-            used_segment=fids, temporal_gt=fids, captions=asked,
-            questions=asked), junk),
-    max_size=3)
-span = st.one_of(
-    st.tuples(st.integers(0, 60), st.integers(0, 60)).map(list), junk)
-sentence = entry(
-    text=text, id=text, qtype=text, span=span, segment=span,
-    boxes=st.one_of(
-        st.dictionaries(
-            st.integers(0, 60).map(str), box, max_size=3),
-        st.lists(st.one_of(st.none(), box), max_size=3)),
-    track=st.sampled_from(['1', 1, '2']))
-own = st.fixed_dictionaries(
-    dict(videos=st.lists(
-        st.one_of(
-            entry(
-                path=name, id=text, num_frames=number, fps=number,
-                width=number, height=number,
-                tracks=st.dictionaries(
-                    st.just('1'), entry(
-                        start=number, boxes=st.lists(box, max_size=3))),
-                sentences=st.lists(st.one_of(sentence, junk), max_size=3)),
-            junk),
-        max_size=3)))
+    entry(
+        vid=st.sampled_from(['a', 'b', 'gone', 3]), frame_count=whole(30, 60),
+        used_segment=spans(0, 20, FIDS), temporal_gt=spans(0, 20, FIDS),
+        captions=asked, questions=asked, **size),
+    min_size=1,
+    max_size=2)
+boxes = st.one_of(
+    st.dictionaries(whole(0, 50).map(str), box, min_size=1, max_size=9),
+    st.lists(st.one_of(st.none(), box, box), min_size=1, max_size=9))
+own = entry(videos=st.lists(
+    entry(
+        path=name,
+        num_frames=whole(30, 48),
+        tracks=entry(
+            **{'1': entry(start=whole(0, 5), boxes=st.lists(box,
+                                                            max_size=9))}),
+        sentences=st.lists(
+            st.one_of(
+                entry(text=text, qtype=qtype, span=spans(0, 30), boxes=boxes,
+                      segment=spans(0, 50)),
+                entry(text=text, span=spans(0, 9), track=st.just(1)),
+                entry(text=text)),
+            min_size=1,
+            max_size=3),
+        **size),
+    min_size=1,
+    max_size=2))
+corners = box.map(lambda b: dict(xmin=b[0], ymin=b[1], xmax=b[2], ymax=b[3]))
+vidor = entry(trajectories=st.lists(
+    st.lists(entry(tid=whole(0, 1), bbox=corners), min_size=1, max_size=2),
+    min_size=20,
+    max_size=30))
 
 
 @pytest.fixture(scope='module')
@@ -98,20 +135,25 @@ def folder(tmp_path_factory) -> Path:
 
 
 def check(cls, content, folder, **kwargs):
-    """Build the dataset; every record must be as documented."""
+    """Build the dataset; every record must be as documented.
+
+    Returns:
+        int: Number of records.
+    """
     (folder / 'ann.json').write_text(json.dumps(content))
+    kwargs.setdefault('data_prefix', dict(video=''))
     try:
         dataset = cls(
-            'ann.json', data_root=str(folder), reader=FakeReader(),
-            data_prefix=dict(video=''), **kwargs)
+            'ann.json', data_root=str(folder), reader=FakeReader(), **kwargs)
     except (SchemaError, FileNotFoundError) as e:
-        assert 'ann.json' in str(e)
-        return
+        assert 'ann.json' in str(e) or 'vidor' in str(e)
+        return 0
     except ValueError as e:
         assert 'leaves no sample' in str(e) and 'ann.json' in str(e)
-        return
+        return 0
     for i in range(len(dataset)):
         check_record(dataset.get_data_info(i), dataset.test_mode)
+    return len(dataset)
 
 
 def check_record(record, test_mode):
@@ -134,27 +176,48 @@ def check_record(record, test_mode):
 
 
 FUZZ = settings(
-    max_examples=150, deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture,
-                           HealthCheck.too_slow])
+    max_examples=60, deadline=None,
+    phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 
 
-@FUZZ
-@given(content=st.one_of(hcstvg, hcstvg, junk), test_mode=st.booleans())
-def test_hcstvg(content, test_mode, folder):
-    check(HCSTVGDataset, content, folder, test_mode=test_mode)
+def fuzz(cls, contents, folder, prepare=None, **kwargs):
+    """Run many draws; some must give records, or the draws are too odd."""
+    found = []
+
+    @FUZZ
+    @given(content=st.one_of(spoiled(contents), spoiled(contents), junk),
+           more=spoiled(vidor), test_mode=st.booleans())
+    def run(content, more, test_mode):
+        if prepare is not None:
+            prepare(more)
+        found.append(
+            check(cls, content, folder, test_mode=test_mode, **kwargs))
+
+    run()
+    assert sum(n > 0 for n in found) > 2
 
 
-@FUZZ
-@given(content=st.one_of(vidstg, vidstg, junk), test_mode=st.booleans())
-def test_vidstg(content, test_mode, folder):
-    check(VidSTGDataset, content, folder, test_mode=test_mode)
+def test_hcstvg(folder):
+    fuzz(HCSTVGDataset, hcstvg, folder)
 
 
-@FUZZ
-@given(content=st.one_of(own, own, junk), test_mode=st.booleans())
-def test_own_format(content, test_mode, folder):
-    check(STVGDataset, content, folder, test_mode=test_mode)
+def test_own_format(folder):
+    fuzz(STVGDataset, own, folder)
+
+
+def test_vidstg_without_boxes(folder):
+    fuzz(VidSTGDataset, vidstg, folder)
+
+
+def test_vidstg_with_vidor(folder):
+    (folder / 'vidor').mkdir(exist_ok=True)
+
+    def prepare(content):
+        for vid in 'ab':
+            (folder / 'vidor' / f'{vid}.json').write_text(json.dumps(content))
+
+    fuzz(VidSTGDataset, vidstg, folder, prepare,
+         data_prefix=dict(video='', vidor='vidor'))
 
 
 @FUZZ

@@ -131,6 +131,9 @@ def test_a_wrong_vidor_file_is_named(build, entry, vidor):
     vidor['trajectories'][10] = [dict(tid=1)]
     with pytest.raises(SchemaError, match='42.json.*bbox'):
         build([entry])
+    vidor['trajectories'][10] = vidor['trajectories'][11] * 2
+    with pytest.raises(SchemaError, match='object 1 has two boxes'):
+        build([entry])
 
 
 def test_real_validation_sentences(test_data):
