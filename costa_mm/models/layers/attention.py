@@ -17,6 +17,16 @@ def _heads(x: Tensor, num_heads: int) -> Tensor:
     return x.unflatten(-1, (num_heads, -1)).transpose(1, 2)
 
 
+def _valid_keys(key_mask: Optional[Tensor]) -> Optional[Tensor]:
+    """(N, S) to (N, 1, 1, S), True on valid keys; None without padding."""
+    if key_mask is None:
+        return None
+    # asking a CUDA tensor would wait for the device
+    if key_mask.device.type == 'cpu' and not key_mask.any():
+        return None
+    return ~key_mask[:, None, None, :]
+
+
 def attend(query: Tensor,
            key: Tensor,
            value: Tensor,
@@ -39,7 +49,7 @@ def attend(query: Tensor,
         before dropout averaged over heads (N, Q, S) where asked for.  A query
         without any valid key gives zeros.
     """
-    valid = None if key_mask is None else ~key_mask[:, None, None, :]
+    valid = _valid_keys(key_mask)
     if not need_weights:
         out = F.scaled_dot_product_attention(
             query, key, value, attn_mask=valid, dropout_p=dropout)
