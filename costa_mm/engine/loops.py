@@ -72,6 +72,7 @@ class _ResumableLoop:
         """What the loop needs to go on, beside epoch and iteration."""
         return dict(
             seed=self.dataloader.sampler.seed,
+            dataset_seed=getattr(self.dataloader.dataset, 'seed', None),
             samples_per_batch=self._samples_per_batch(),
             batches_per_epoch=len(self.dataloader),
             validated_at=self.validated_at)
@@ -81,6 +82,8 @@ class _ResumableLoop:
         self._resumed = dict(state)
         self.validated_at = state['validated_at']
         self.dataloader.sampler.seed = state['seed']
+        if state['dataset_seed'] is not None:
+            self.dataloader.dataset.seed = state['dataset_seed']
 
     def _batches_done(self, iters: int) -> int:
         """Iterations of the interrupted run in batches of this one."""

@@ -66,10 +66,20 @@ class STVGRunner(Runner):
 
     @staticmethod
     def build_dataloader(dataloader, seed=None, diff_rank_seed=False):
-        """Build a data loader that does not wait for ever for a worker."""
-        if isinstance(dataloader, dict) and dataloader.get('num_workers'):
+        """Build a data loader that does not wait for ever for a worker.
+
+        A dataset whose config gives no ``seed`` gets the run's.
+        """
+        if not isinstance(dataloader, dict):
+            return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+        if dataloader.get('num_workers'):
             dataloader = {'timeout': LOADER_TIMEOUT, **dataloader}
-        return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+        loader = Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+        given = isinstance(dataloader['dataset'],
+                           dict) and 'seed' in dataloader['dataset']
+        if seed is not None and not given and hasattr(loader.dataset, 'seed'):
+            loader.dataset.seed = seed
+        return loader
 
     def scale_lr(self,
                  optim_wrapper: OptimWrapper,

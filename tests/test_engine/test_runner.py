@@ -78,7 +78,7 @@ def test_hanging_worker_ends_the_run(tmp_path):
 
 
 def test_changed_batch_size_is_resumed_near_the_same_sample(
-        finish, tmp_path, caplog):
+        finish, tmp_path):
     assert finish(train, tmp_path, **{'train_cfg.max_epochs': 1}) == 0
     cfg = toy_config(
         tmp_path,
@@ -86,7 +86,7 @@ def test_changed_batch_size_is_resumed_near_the_same_sample(
         resume=True,
         **{'train_dataloader.batch_size': 4})
     r = STVGRunner.from_cfg(cfg)
-    r.train_loop
+    assert r.train_loop.iter == 0
     r.optim_wrapper = r.build_optim_wrapper(r.optim_wrapper)
     r.param_schedulers = r.build_param_scheduler(r.param_schedulers)
     r.call_hook('before_run')

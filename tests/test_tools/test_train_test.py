@@ -128,7 +128,7 @@ def test_print_config(tool, config, tmp_path, capsys):
     tool('misc/print_config.py', config, '--cfg-options', 'model.norm=False',
          '--save-path', out)
     printed = capsys.readouterr().out
-    assert "norm=False" in printed and 'EpochSampler' in printed
+    assert 'norm=False' in printed and 'EpochSampler' in printed
     assert 'norm=False' in out.read_text()
 
 

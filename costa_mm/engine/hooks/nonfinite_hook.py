@@ -42,6 +42,8 @@ def plain(value: Any) -> Any:
         return torch.from_numpy(value.copy())
     if isinstance(value, BaseDataElement):
         return {k: plain(v) for k, v in value.all_items()}
+    if hasattr(value, 'to_dict'):  # a tube
+        return plain(value.to_dict())
     if isinstance(value, dict):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

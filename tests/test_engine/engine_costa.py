@@ -1,0 +1,152 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""CoSTA-tiny on a few synthetic videos, in the frame of the toy training."""
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import engine_toy
+import torch
+from mmengine.config import Config
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / 'tests'))
+
+import tiny_model  # noqa: E402
+
+FRAMES = 6
+
+
+def make_videos(folder: Path) -> None:
+    """12 videos for training, 5 for validation."""
+    subprocess.run([
+        sys.executable,
+        str(ROOT / 'tools/dataset_converters/make_synthetic_stvg.py'), '--out',
+        str(folder), '--num-train', '12', '--num-val', '5', '--num-test', '1',
+        '--size', '64', '--num-frames', '24', '--workers', '1'
+    ],
+                   check=True,
+                   capture_output=True,
+                   env=dict(os.environ, PYTHONPATH=str(ROOT)))
+
+
+def dataset(folder, split: str, **kwargs) -> dict:
+    """A split, augmented if it is the training split."""
+    train = split == 'train'
+    return dict(
+        type='HCSTVGDataset',
+        ann_file=f'{split}.json',
+        data_root=str(folder),
+        data_prefix=dict(video=f'videos/{split}'),
+        test_mode=not train,
+        pipeline=[
+            dict(type='SampleFrames', mode='uniform', num_frames=FRAMES),
+            dict(type='LoadVideoFrames'),
+            dict(type='LoadTubeAnnotations'),
+            *([
+                dict(type='RandomTemporalCrop', level='frames'),
+                dict(type='FlipWithText', prob=0.5)
+            ] if train else []),
+            dict(type='ResizeClip', scale=(64, 64)),
+            dict(type='PackSTVGInputs')
+        ],
+        **kwargs)
+
+
+def frozen_text() -> dict:
+    """A frozen text encoder: it must stay out of checkpoint and average."""
+    return tiny_model.text_cfg(frozen=True)
+
+
+def costa_config(work_dir, folder, *, dropout: float = 0.1,
+                 **changes) -> Config:
+    """Config of CoSTA-tiny."""
+    cfg = engine_toy.toy_config(work_dir)
+    cfg.model = tiny_model.grounder_cfg(
+        neck=tiny_model.neck_cfg(dropout=dropout),
+        head=tiny_model.head_cfg(dropout=dropout),
+        text_encoder=frozen_text())
+    cfg.train_dataloader.dataset = dataset(folder, 'train')
+    val = dataset(folder, 'val', on_error='skip')
+    cfg.val_dataloader.dataset = cfg.test_dataloader.dataset = val
+    metric = dict(type='STVGMetric', diagnostics=False)
+    cfg.val_evaluator = cfg.test_evaluator = metric
+    cfg.default_hooks.checkpoint.save_best = 'stvg/m_tIoU'
+    cfg.optim_wrapper.optimizer.lr = 1e-3
+    cfg.train_cfg.max_epochs = 4
+    cfg.merge_from_dict(changes)
+    return cfg
+
+
+def train(work_dir, folder, *args, **kwargs) -> None:
+    """As ``engine_toy.train``, CoSTA-tiny instead of the toy."""
+    engine_toy.toy_config = lambda work_dir, **changes: costa_config_of(
+        work_dir, folder, changes)
+    engine_toy.train(work_dir, *args, **kwargs)
+
+
+def train_rank(rank, world, port, work_dir, folder, *args, **kwargs) -> None:
+    """As ``engine_toy.train_rank``."""
+    engine_toy.toy_config = lambda work_dir, **changes: costa_config_of(
+        work_dir, folder, changes)
+    engine_toy.train_rank(rank, world, port, work_dir, *args, **kwargs)
+
+
+_TOY_CONFIG = engine_toy.toy_config
+
+
+def costa_config_of(work_dir, folder, changes: dict) -> Config:
+    """``costa_config`` while ``toy_config`` is replaced by it."""
+    replaced, engine_toy.toy_config = engine_toy.toy_config, _TOY_CONFIG
+    try:
+        return costa_config(work_dir, folder, **changes)
+    finally:
+        engine_toy.toy_config = replaced
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is in use now."""
+    with open('/proc/self/statm') as f:
+        return int(f.read().split()[1]) * resource.getpagesize()
+
+
+class MemoryNote:
+    """Notes the memory of the process after every iteration."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __call__(self):
+        from mmengine.hooks import IterTimerHook
+        original = IterTimerHook.after_train_iter
+
+        def noted(hook, runner, *args, **kwargs):
+            with open(self.path, 'a') as f:
+                f.write(f'{resident_bytes()}\n')
+            return original(hook, runner, *args, **kwargs)
+
+        IterTimerHook.after_train_iter = noted
+        torch.set_num_threads(1)
+
+
+def evaluate(rank, world, port, work_dir, folder, checkpoint, out) -> None:
+    """Test as one of several processes; the first writes the metrics."""
+    import json
+
+    from costa_mm.engine import STVGRunner
+    torch.set_num_threads(1)
+    cfg = costa_config(work_dir, folder)
+    cfg.load_from = str(checkpoint)
+    if world > 1:
+        cfg.launcher = 'pytorch'
+        os.environ.update(
+            RANK=str(rank),
+            LOCAL_RANK=str(rank),
+            WORLD_SIZE=str(world),
+            MASTER_ADDR='127.0.0.1',
+            MASTER_PORT=str(port))
+    metrics = STVGRunner.from_cfg(cfg).test()
+    if rank == 0:
+        with open(out, 'w') as f:
+            json.dump(metrics, f)
