@@ -94,7 +94,8 @@ asked = st.lists(
 vidstg = st.lists(
     entry(
         vid=st.sampled_from(['a', 'b', 'gone', 3]), frame_count=whole(30, 60),
-        used_segment=spans(0, 20, FIDS), temporal_gt=spans(0, 20, FIDS),
+        used_segment=st.just(dict(zip(FIDS, (0, 29)))),
+        temporal_gt=spans(0, 19, FIDS),
         captions=asked, questions=asked, **size),
     min_size=1,
     max_size=2)
