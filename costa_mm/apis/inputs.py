@@ -7,7 +7,8 @@ from typing import Iterator, List, Optional, Sequence, Union
 
 import numpy as np
 
-from costa_mm.datasets.readers import BaseVideoReader, VideoInfo
+from costa_mm.datasets.readers import (BaseVideoReader, VideoInfo,
+                                       VideoReadError)
 from costa_mm.datasets.records import VIDEO_SUFFIXES
 
 Video = Union[str, os.PathLike, np.ndarray, Sequence[np.ndarray]]
@@ -17,6 +18,7 @@ Sentences = Union[str, Sequence[str], Sequence[Sequence[str]]]
 # Frames held at a time while a whole video is read; every chunk is decoded
 # from the key frame before it, so small chunks cost time.
 CHUNK_BYTES = 2**29
+TAIL_TOLERANCE = 3
 
 
 class ArrayReader(BaseVideoReader):
@@ -232,9 +234,24 @@ def make_sources(inputs: Videos,
 
 
 def _probe(reader: BaseVideoReader, path: str) -> VideoInfo:
+    """What can be relied on: frames that decode, a rate or None."""
     info = reader.probe(path)
     known = bool(info.fps and np.isfinite(info.fps) and info.fps > 0)
-    return info if known else info._replace(fps=None)
+    return info._replace(
+        num_frames=_count_readable(reader, path, info.num_frames),
+        fps=info.fps if known else None)
+
+
+def _count_readable(reader: BaseVideoReader, path: str, count: int) -> int:
+    """Some containers list a frame or two more than can be decoded."""
+    for lost in range(min(TAIL_TOLERANCE + 1, count)):
+        try:
+            reader.read(path, [count - 1 - lost])
+            return count - lost
+        except (IndexError, VideoReadError) as e:
+            error = e
+    raise VideoReadError(f'{path} ends before its {count} frames: '
+                         f'{error}') from error
 
 
 def _safe(name: str) -> str:

@@ -16,6 +16,7 @@ from costa_mm.datasets import LoadVideoFrames, SampleFrames
 from costa_mm.engine import load_weights, read_checkpoint
 from costa_mm.registry import INFERENCERS, MODELS, TRANSFORMS
 from costa_mm.structures import TubeDataSample
+from costa_mm.visualization import TubeLocalVisualizer
 from .inputs import Sentences, Videos, VideoSource, make_sources
 from .model_zoo import find_model
 from .outputs import draw_pictures, write_files
@@ -117,6 +118,10 @@ class STVGInferencer(BaseInferencer):
             raise ValueError('the test pipeline must hold LoadVideoFrames '
                              f'once, not {len(loaders)} times')
         return Compose(transforms)
+
+    def _init_visualizer(self, cfg: Any) -> TubeLocalVisualizer:
+        """Without the config's backends: results go to ``out_dir``."""
+        return TubeLocalVisualizer(name=f'inferencer-{id(self)}')
 
     @property
     def reader(self):
@@ -282,13 +287,10 @@ class STVGInferencer(BaseInferencer):
                 files += write_files(out_dir, source, results[own],
                                      preds[own], pictures).values()
             if show:
-                self._show(source.name, pictures['sheet'], wait_time)
+                self.visualizer.show(
+                    pictures['sheet'], win_name=source.name,
+                    wait_time=wait_time)
         return (visualization if return_vis else None), files
-
-    def _show(self, name: str, picture, wait_time: float) -> None:
-        from costa_mm.visualization import TubeLocalVisualizer
-        TubeLocalVisualizer.get_instance('stvg_inferencer').show(
-            picture, win_name=name, wait_time=wait_time)
 
     def postprocess(self,
                     preds: Sequence[TubeDataSample],

@@ -4,7 +4,7 @@ import pytest
 
 from costa_mm.apis.inputs import (ArrayReader, list_videos, make_sources,
                                   match_sentences)
-from costa_mm.datasets import DecordReader
+from costa_mm.datasets import DecordReader, VideoReadError
 
 
 def clip(t=4, dtype=np.uint8):
@@ -77,3 +77,26 @@ def test_rate_of_frames_in_memory():
     assert reader.probe('x') == (4, None, 8, 6)
     source, = make_sources(clip(4), 'a', None, fps=12)
     assert source.info.fps == 12
+
+
+class ShortReader(ArrayReader):
+    """Lists more frames than it has."""
+
+    def _probe(self, path):
+        info = super()._probe(path)
+        return info._replace(num_frames=info.num_frames + self.listed)
+
+
+@pytest.mark.parametrize('listed', [1, 3])
+def test_frames_that_are_listed_and_not_there_do_not_count(video, listed):
+    reader = ShortReader(clip(5))
+    reader.listed = listed
+    source, = make_sources(video, 'a', reader)
+    assert source.info.num_frames == 5
+
+
+def test_a_video_that_is_cut_off_is_refused(video):
+    reader = ShortReader(clip(5))
+    reader.listed = 20
+    with pytest.raises(VideoReadError, match='ends before its 25 frames'):
+        make_sources(video, 'a', reader)
