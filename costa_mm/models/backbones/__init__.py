@@ -3,8 +3,9 @@
 from .collaborative_resnet import CollaborativeResNet
 from .connections import (ConcatConnection, HadamardConnection,
                           NormSumConnection)
+from .strided_grad_resnet import StridedGradResNet
 
 __all__ = [
     'CollaborativeResNet', 'ConcatConnection', 'HadamardConnection',
-    'NormSumConnection'
+    'NormSumConnection', 'StridedGradResNet'
 ]
