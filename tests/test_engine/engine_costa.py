@@ -70,6 +70,8 @@ def costa_config(work_dir, folder, *, dropout: float = 0.1,
     cfg.train_dataloader.dataset = dataset(folder, 'train')
     val = dataset(folder, 'val', on_error='skip')
     cfg.val_dataloader.dataset = cfg.test_dataloader.dataset = val
+    # the neighbours in a batch change the eighth digit of a prediction
+    cfg.val_dataloader.batch_size = cfg.test_dataloader.batch_size = 1
     metric = dict(type='STVGMetric', diagnostics=False)
     cfg.val_evaluator = cfg.test_evaluator = metric
     cfg.default_hooks.checkpoint.save_best = 'stvg/m_tIoU'
@@ -150,3 +152,33 @@ def evaluate(rank, world, port, work_dir, folder, checkpoint, out) -> None:
     if rank == 0:
         with open(out, 'w') as f:
             json.dump(metrics, f)
+
+
+class GradientNote:
+    """Writes the gradients of every update of the first process.
+
+    In double precision, so that a difference is one of the computation and
+    not of rounding.
+    """
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __call__(self):
+        from mmengine.optim import OptimWrapper
+        torch.set_default_dtype(torch.float64)
+        torch.Tensor.float = torch.Tensor.double
+        original, count = OptimWrapper.step, [0]
+
+        def noted(wrapper, **kwargs):
+            count[0] += 1
+            if os.environ.get('RANK', '0') == '0':
+                grads = [
+                    p.grad.clone()
+                    for group in wrapper.optimizer.param_groups
+                    for p in group['params'] if p.grad is not None
+                ]
+                torch.save(grads, f'{self.folder}/grads_{count[0]}.pth')
+            return original(wrapper, **kwargs)
+
+        OptimWrapper.step = noted

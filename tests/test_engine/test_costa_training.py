@@ -56,7 +56,7 @@ def test_kills_change_nothing(videos, launch, finish, tmp_path, changes,
 
 @pytest.fixture(scope='module')
 def steps(videos, launch, finish, tmp_path_factory):
-    """Checkpoints after every iteration, by one process and by two."""
+    """The gradients of every update, by one process and by two."""
     changes = {
         'dropout': 0.0,
         'optim_wrapper': dict(
@@ -66,49 +66,34 @@ def steps(videos, launch, finish, tmp_path_factory):
         'param_scheduler': None,
         'custom_hooks': [],
         'train_cfg.max_epochs': 1,
-        'train_cfg.val_interval': 1,
-        'default_hooks.checkpoint.interval': 1,
-        'default_hooks.checkpoint.max_keep_ckpts': -1,
         # 11 of the 12: does not divide by 2
         'train_dataloader.dataset.indices': 11,
     }
     one, two = (tmp_path_factory.mktemp(n) for n in ('one', 'two'))
-    assert finish(engine_costa.train, one, videos, **changes) == 0
+    assert finish(engine_costa.train, one, videos, False,
+                  engine_costa.GradientNote(str(one)), **changes) == 0
     changes['train_dataloader.batch_size'] = 1
     port = free_port()
     assert join([
-        launch(engine_costa.train_rank, r, 2, port, two, videos, **changes)
+        launch(engine_costa.train_rank, r, 2, port, two, videos, False,
+               engine_costa.GradientNote(str(two)), **changes)
         for r in range(2)
     ]) == [0, 0]
     return one, two
 
 
-def weights(folder, step):
-    return torch.load(
-        folder / f'iter_{step}.pth', weights_only=True)['state_dict']
-
-
 def test_two_processes_have_the_gradients_of_one(steps):
-    one, two = steps
-    torch.manual_seed(0)
-    worst = 0.0
-    for step in range(2, 7):
-        # plain SGD: the difference of the weights is the gradient times 1e-3
-        before, after = ([weights(f, s) for f in (one, two)]
-                         for s in (step - 1, step))
-        grads = [{k: (b[k] - a[k]) / 1e-3
-                  for k in b} for b, a in zip(before, after)]
-        norm = torch.stack([g.norm() for g in grads[0].values()]).norm()
-        assert norm > 0.1
-        error = torch.stack(
-            [(grads[0][k] - grads[1][k]).norm() for k in grads[0]]).norm()
-        worst = max(worst, float(error / norm))
-    print(f'relative difference of the gradients: {worst:.2e}')
-    # weights are kept with 24 bits: their difference has fewer
-    assert worst < 1e-3
-    for key, value in weights(one, 6).items():
-        torch.testing.assert_close(
-            value, weights(two, 6)[key], rtol=0, atol=1e-6, msg=key)
+    for step in range(1, 7):
+        one, two = (
+            torch.load(folder / f'grads_{step}.pth', weights_only=True)
+            for folder in steps)
+        assert len(one) == len(two) > 100
+        norm, error = (
+            torch.stack([g.norm() for g in grads]).norm()
+            for grads in (one, [a - b for a, b in zip(one, two)]))
+        print(f'step {step}: norm {norm:.3g}, relative difference '
+              f'{error / norm:.1e}')
+        assert norm > 0.1 and error < 1e-10 * norm
 
 
 def test_metrics_of_two_processes_with_an_unreadable_video(
