@@ -13,5 +13,6 @@ __all__ = [
     'AtomicCheckpointHook', 'INTERRUPTED_EXIT_CODE', 'NonFiniteLossError',
     'NonFiniteLossHook', 'ResumableEpochTrainLoop', 'ResumableIterTrainLoop',
     'STVGAmpOptimWrapper', 'STVGEMAHook', 'STVGRunner', 'SaveOnSignalHook',
-    'TrainableEMA', 'TubeVisualizationHook', 'latest_checkpoint', 'load_weights', 'read_checkpoint'
+    'TrainableEMA', 'TubeVisualizationHook', 'latest_checkpoint',
+    'load_weights', 'read_checkpoint'
 ]

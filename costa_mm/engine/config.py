@@ -136,7 +136,6 @@ def enable_auto_scale_lr(cfg: Config) -> None:
 def build_runner(cfg: Config) -> Runner:
     """The runner the config names, :class:`STVGRunner` by default."""
     from costa_mm.registry import RUNNERS
-
     from .runner import STVGRunner
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)

@@ -4,13 +4,11 @@ from typing import Any, Iterator, List, Optional, Tuple
 
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
-from mmengine.runner import (BaseLoop, EpochBasedTrainLoop,
-                             IterBasedTrainLoop)
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, IterBasedTrainLoop
 from mmengine.runner.utils import calc_dynamic_intervals
 from torch.utils.data import DataLoader
 
 from costa_mm.registry import LOOPS
-
 from .run_state import preserved_random_state
 
 

@@ -11,7 +11,6 @@ from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
 from costa_mm.registry import RUNNERS
-
 from .checkpoint_io import load_weights, read_checkpoint
 from .launch import DEFAULT_TIMEOUT, init_cpu_process_group
 

@@ -8,8 +8,7 @@ from collections import deque
 from typing import Dict, List, Optional
 
 import mmengine
-from mmengine.dist import (broadcast_object_list, gather_object,
-                           is_main_process)
+from mmengine.dist import broadcast_object_list, gather_object, is_main_process
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
 from mmengine.model import is_model_wrapper
@@ -17,7 +16,6 @@ from mmengine.runner.checkpoint import weights_to_cpu
 from mmengine.utils import apply_to
 
 from costa_mm.registry import HOOKS
-
 from ..checkpoint_io import (remove_leftovers, save_checkpoint_file,
                              save_text_file)
 from ..run_state import capture_rank_state, restore_rank_state

@@ -4,7 +4,6 @@ from mmengine.hooks import EMAHook
 from mmengine.runner import BaseLoop
 
 from costa_mm.registry import HOOKS
-
 from .. import averaging  # noqa: F401  registers TrainableEMA
 
 

@@ -13,7 +13,6 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from costa_mm.registry import HOOKS
-
 from ..checkpoint_io import save_checkpoint_file
 
 

@@ -11,7 +11,6 @@ from mmengine.dist import all_reduce
 from mmengine.hooks import EMAHook, Hook
 
 from costa_mm.registry import HOOKS
-
 from .checkpoint_hook import AtomicCheckpointHook
 
 # EX_TEMPFAIL of sysexits.h: "try again later"

@@ -8,7 +8,6 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from costa_mm.registry import OPTIM_WRAPPERS
-
 from ..launch import autocast_dtype
 
 _DTYPES = dict(float16=torch.float16, bfloat16=torch.bfloat16)
