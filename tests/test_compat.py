@@ -1,0 +1,192 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+import argparse
+import importlib.util
+import pkgutil
+import subprocess
+import sys
+from importlib import metadata
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer, MessageHub
+
+import costa_mm.models  # noqa: F401  everything is imported by now
+from costa_mm import compat
+
+LITE = importlib.util.find_spec('mmcv._ext') is None
+
+
+# ------------------------------------------------------------------ versions
+def pretend(monkeypatch, **versions):
+    """Let ``metadata.version`` answer; None is 'not installed'."""
+    real = metadata.version
+
+    def version(name):
+        if name not in versions:
+            return real(name)
+        if versions[name] is None:
+            raise metadata.PackageNotFoundError(name)
+        return versions[name]
+
+    monkeypatch.setattr(metadata, 'version', version)
+
+
+def test_these_versions_are_accepted():
+    compat.check_dependencies()
+
+
+@pytest.mark.parametrize('name,version', [
+    ('mmdet', '3.4.0'),
+    ('mmaction2', '1.0.0'),
+    ('torch', '2.0.1+cu118'),
+    ('transformers', '6.0.0'),
+    ('mmengine', '0.9.9'),
+])
+def test_a_version_out_of_range_is_refused_with_its_mend(
+        monkeypatch, name, version):
+    pretend(monkeypatch, **{name: version})
+    with pytest.raises(ImportError) as info:
+        compat.check_dependencies()
+    assert f'{name}' in str(info.value) and version in str(info.value)
+    assert f'pip install {name}==' in str(info.value)
+
+
+def test_every_offender_is_named(monkeypatch):
+    pretend(monkeypatch, mmdet=None, mmaction2='9.9')
+    with pytest.raises(ImportError) as info:
+        compat.check_dependencies()
+    assert 'mmdet is not installed' in str(info.value)
+    assert 'mmaction2 9.9' in str(info.value)
+
+
+def test_mmcv_may_be_full_or_lite(monkeypatch):
+    pretend(monkeypatch, **{'mmcv': '2.1.0', 'mmcv-lite': None})
+    compat.check_dependencies()
+    pretend(monkeypatch, **{'mmcv': '2.2.0', 'mmcv-lite': None})
+    with pytest.raises(ImportError, match='mmcv'):
+        compat.check_dependencies()
+
+
+@pytest.mark.parametrize('text,numbers', [
+    ('2.13.0+cpu', (2, 13, 0)),
+    ('0.10.7', (0, 10, 7)),
+    ('3.0.0rc6', (3, 0, 0)),
+    ('2.1', (2, 1)),
+])
+def test_release_numbers(text, numbers):
+    assert compat._release(text) == numbers
+
+
+# ----------------------------------------------------------------- stand-ins
+def test_no_stand_in_stays_behind():
+    if LITE:
+        assert 'mmcv._ext' not in sys.modules
+        # mmengine's mmcv_full_available asks this way and must not crash
+        assert importlib.util.find_spec('mmcv._ext') is None
+        assert not hasattr(pkgutil, 'find_loader') or pkgutil.find_loader(
+            'mmcv._ext') is None
+    for name in ('mmaction.models.localizers.drn',
+                 'mmaction.models.localizers.drn.drn'):
+        module = sys.modules.get(name)
+        assert module is None or module.__spec__ is not None
+
+
+def test_stand_ins_go_even_if_the_import_fails():
+    with pytest.raises(RuntimeError), compat._stand_in({'no_such': sys}):
+        assert sys.modules['no_such'] is sys
+        raise RuntimeError
+    assert 'no_such' not in sys.modules
+
+
+@pytest.mark.skipif(not LITE, reason='full mmcv has the compiled ops')
+def test_a_missing_op_says_so_when_it_is_called():
+    from mmcv.ops import nms
+    with pytest.raises(RuntimeError, match='needs full mmcv.*pip'):
+        nms(torch.rand(2, 4), torch.rand(2), 0.5)
+
+
+def test_the_borrowed_classes_are_there():
+    from mmaction.registry import MODELS as MMACTION
+    from mmdet.registry import MODELS as MMDET
+    assert MMDET.get('ResNet') and MMACTION.get('ResNet3d')
+
+
+def test_drn_says_what_is_missing():
+    stand_ins = compat._drn_stand_ins()
+    if not stand_ins:
+        pytest.skip('this mmaction2 has DRN')
+    with pytest.raises(RuntimeError, match='2714'):
+        stand_ins['mmaction.models.localizers.drn.drn'].DRN()
+
+
+def test_multimodal_flag_is_put_back():
+    import mmaction.utils.dependency as dependency
+    before = dependency.WITH_MULTIMODAL
+    with compat._without_mmaction_multimodal():
+        assert dependency.WITH_MULTIMODAL is False
+    assert dependency.WITH_MULTIMODAL == before
+
+
+def test_models_import_in_a_fresh_process():
+    code = ('import costa_mm.models, sys; '
+            'assert "mmcv._ext" not in sys.modules or '
+            'sys.modules["mmcv._ext"].__spec__ is not None; '
+            'print("fine")')
+    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', code],
+                          capture_output=True, text=True)
+    assert done.stdout.strip() == 'fine', done.stderr
+
+
+# --------------------------------------------------------------- checkpoints
+def test_a_checkpoint_with_history_is_read_weights_only(tmp_path):
+    hub = MessageHub.get_instance('test_compat')
+    for value in (1., 2., 3.):
+        hub.update_scalar('train/loss', value)
+    hub.update_info('iter', np.int64(3))
+    buffer = hub.get_scalar('train/loss')
+    state = dict(
+        state_dict=dict(w=torch.ones(2)),
+        message_hub=hub.state_dict(),
+        meta=dict(score=np.float64(0.5), small=np.float32(1.5)))
+    torch.save(state, tmp_path / 'a.pth')
+    back = torch.load(tmp_path / 'a.pth', weights_only=True)
+    read = back['message_hub']['log_scalars']['train/loss']
+    assert isinstance(read, HistoryBuffer)
+    np.testing.assert_array_equal(read.data[0], buffer.data[0])
+    assert read.mean() == 2. and read.current() == 3.
+    assert back['meta']['score'] == 0.5
+
+
+def test_a_namespace_is_read_weights_only(tmp_path):
+    args = argparse.Namespace(lr=1e-4, backbone='resnet101')
+    torch.save(dict(model={}, args=args), tmp_path / 'b.pth')
+    back = torch.load(tmp_path / 'b.pth', weights_only=True)
+    assert back['args'].backbone == 'resnet101'
+
+
+class Harmful:
+    """Anything that was not allowed."""
+
+
+def test_other_classes_are_still_refused(tmp_path):
+    torch.save(dict(x=Harmful()), tmp_path / 'c.pth')
+    with pytest.raises(Exception, match='Harmful'):
+        torch.load(tmp_path / 'c.pth', weights_only=True)
+
+
+# --------------------------------------------------------------- distributed
+def test_no_launcher_starts_no_process_group():
+    assert compat.init_dist_without_cuda('none') is False
+    assert not torch.distributed.is_initialized()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='for CPUs only')
+def test_other_launchers_need_an_accelerator():
+    with pytest.raises(ValueError, match='torchrun'):
+        compat.init_dist_without_cuda('slurm')
+
+
+def test_cpu_wrapper_has_no_device():
+    cfg = compat.cpu_model_wrapper(find_unused_parameters=True)
+    assert cfg['device_ids'] is None and cfg['find_unused_parameters']

@@ -1,0 +1,199 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+import pytest
+import torch
+import torch.nn.functional as F
+from tiny_model import BASE, backbone_cfg, build, spatial_cfg, temporal_cfg
+from torch import nn
+from torch.testing import assert_close
+
+from costa_mm.models import CollaborativeResNet, NormSumConnection
+
+
+class Double(nn.Module):
+    """Stage l of the toy 3D pathway: repeats channels and adds a number."""
+
+    def __init__(self, repeat, add):
+        super().__init__()
+        self.repeat, self.add = repeat, add
+
+    def forward(self, x):
+        return x.repeat_interleave(self.repeat, 1) + self.add
+
+
+class ToyTemporal(nn.Module):
+    """stem(V) = 2 V; phi_l adds l."""
+
+    with_pool1, with_pool2 = False, False
+    conv1_stride_t = pool1_stride_t = 1
+    temporal_strides = (1, 1)
+    feat_dim = 6
+    res_layers = ('layer1', 'layer2')
+
+    def __init__(self):
+        super().__init__()
+        self.layer1, self.layer2 = Double(1, 1), Double(2, 2)
+
+    def conv1(self, x):
+        return 2 * x
+
+
+class ToySpatial(nn.Module):
+    """x_1 = V + 1, x_2 = V repeated, times 10."""
+
+    feat_dim = 6
+    res_layers = ('layer1', 'layer2')
+
+    def forward(self, x):
+        return x + 1, 10 * x.repeat_interleave(2, 1)
+
+
+def test_equation_1_stage_by_stage_by_hand():
+    model = CollaborativeResNet(
+        spatial=ToySpatial(),
+        temporal=ToyTemporal(),
+        connection=dict(type='costa_mm.HadamardConnection'),
+        out_indices=(0, 1))
+    video = torch.full((1, 3, 2, 1, 1), 3.)
+    y1, y2 = model(video)
+    # y_1 = (2 * 3 + 1) * (3 + 1) = 28, y_2 = (28 + 2) * 30
+    assert y1.shape == (1, 3, 2, 1, 1) and (y1 == 28).all()
+    assert y2.shape == (1, 6, 2, 1, 1) and (y2 == 900).all()
+
+
+def by_stages(model, video):
+    """Eq. (1) written once more, for one video (1, 3, T, H, W)."""
+    frames = video[0].transpose(0, 1)
+    xs = [x.transpose(0, 1)[None] for x in model.spatial(frames)]
+    three = model.temporal
+    y = three.maxpool(three.conv1(video))
+    ys = []
+    for x, layer, join in zip(
+            xs, (three.layer1, three.layer2, three.layer3, three.layer4),
+            model.connections):
+        y = join(layer(y), x)
+        ys.append(y)
+    return ys
+
+
+def test_equation_1_with_real_pathways():
+    model = build(backbone_cfg(out_indices=(0, 1, 2, 3)))
+    video = torch.randn(1, 3, 3, 32, 32)
+    with torch.no_grad():
+        outs, expected = model(video), by_stages(model, video)
+    assert len(outs) == 4
+    for i, (out, want) in enumerate(zip(outs, expected)):
+        size = 8 // 2**i
+        assert out.shape == (1, BASE * 2**i, 3, size, size)
+        assert_close(out, want)
+
+
+@pytest.mark.parametrize('length', [1, 2, 3, 9, 64, 65])
+def test_time_is_kept(length):
+    model = build(backbone_cfg())
+    with torch.no_grad():
+        y4, = model(torch.randn(1, 3, length, 32, 32))
+    assert y4.shape == (1, 8 * BASE, length, 1, 1)
+    assert y4.isfinite().all()
+
+
+@pytest.mark.parametrize('pathways', ['both', '2D', '3D'])
+def test_a_padded_batch_gives_what_each_video_gives_alone(pathways):
+    cfg = backbone_cfg()
+    if pathways != 'both':
+        cfg['temporal' if pathways == '2D' else 'spatial'] = None
+    model = build(cfg)
+    long, short = torch.randn(3, 16, 32, 32), torch.randn(3, 9, 32, 32)
+    batch = torch.stack((long, F.pad(short, (0, 0, 0, 0, 0, 7))))
+    with torch.no_grad():
+        both, = model(batch, durations=(16, 9))
+        one, = model(long[None])
+        other, = model(short[None])
+    assert_close(both[0], one[0], atol=1e-5, rtol=1e-4)
+    assert_close(both[1, :, :9], other[0], atol=1e-5, rtol=1e-4)
+    assert (both[1, :, 9:] == 0).all()
+
+
+def test_videos_come_back_in_their_order():
+    model = build(backbone_cfg())
+    durations = (2, 4, 2, 3)
+    batch = torch.randn(4, 3, 4, 32, 32)
+    with torch.no_grad():
+        out, = model(batch, durations)
+        for i, d in enumerate(durations):
+            alone, = model(batch[i:i + 1, :, :d])
+            assert_close(out[i:i + 1, :, :d], alone, atol=1e-5, rtol=1e-4)
+
+
+def test_single_pathways():
+    video = torch.randn(1, 3, 2, 32, 32)
+    two = build(dict(type='costa_mm.CollaborativeResNet',
+                     spatial=spatial_cfg()))
+    assert two.connections is None and two.temporal is None
+    x4 = two.spatial(video[0].transpose(0, 1))[-1]
+    assert_close(two(video)[0][0], x4.transpose(0, 1))
+    three = build(
+        dict(type='costa_mm.CollaborativeResNet', temporal=temporal_cfg()))
+    y = three.temporal(video)
+    assert_close(three(video)[0], y[-1] if isinstance(y, tuple) else y)
+
+
+@pytest.mark.parametrize('kind', ['NormSum', 'Hadamard', 'Concat'])
+def test_connections_by_config(kind):
+    model = build(
+        backbone_cfg(connection=dict(type=f'costa_mm.{kind}Connection')))
+    assert len(model.connections) == 4
+    assert model(torch.randn(1, 3, 2, 32, 32))[0].shape == (1, 32, 2, 1, 1)
+
+
+def test_default_connection_is_the_normalised_sum():
+    model = build(backbone_cfg())
+    assert all(isinstance(c, NormSumConnection) for c in model.connections)
+
+
+def test_images_are_videos_of_one_frame():
+    model = build(backbone_cfg(single_output=True))
+    image = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        out = model(image)
+        assert out.shape == (2, 32, 1, 1)
+        assert_close(out, model(image[:, :, None])[:, :, 0])
+
+
+def test_frame_chunks_change_nothing():
+    model = build(backbone_cfg())
+    video = torch.randn(2, 3, 5, 32, 32)
+    with torch.no_grad():
+        whole, = model(video)
+        model.frame_chunk = 3
+        assert_close(model(video)[0], whole, atol=1e-5, rtol=1e-4)
+
+
+def test_frozen_norms_stay_frozen_in_training():
+    cfg = backbone_cfg()
+    for part, kind in (('spatial', 'BN'), ('temporal', 'BN3d')):
+        cfg[part]['norm_cfg'] = dict(type=kind, requires_grad=False)
+        cfg[part]['norm_eval'] = True
+    model = build(cfg).train()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    model(torch.randn(1, 3, 2, 32, 32))
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    norms = [
+        m for m in model.modules()
+        if isinstance(m, (nn.BatchNorm2d, nn.BatchNorm3d))
+    ]
+    assert norms and not any(p.requires_grad for m in norms
+                             for p in m.parameters())
+
+
+@pytest.mark.parametrize('change,match', [
+    (dict(spatial=None, temporal=None), 'needs a spatial'),
+    (dict(temporal=temporal_cfg() | dict(with_pool2=True)), 'shortens time'),
+    (dict(temporal=temporal_cfg() | dict(temporal_strides=(1, 2, 1, 1))),
+     'shortens time'),
+    (dict(temporal=temporal_cfg() | dict(base_channels=8)), 'differ'),
+    (dict(single_output=True, out_indices=(2, 3)), 'exactly one'),
+])
+def test_wrong_configs_raise(change, match):
+    with pytest.raises(ValueError, match=match):
+        build(backbone_cfg() | change)

@@ -1,0 +1,171 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+import pytest
+import torch
+from tiny_model import C, build, text_cfg
+from torch import nn
+from torch.testing import assert_close
+
+from costa_mm.models import HFTextEncoder
+
+SENTENCES = ['a man walks to the left', 'the red ball']
+
+
+def test_shapes_and_mask():
+    out = build(text_cfg())(SENTENCES)
+    assert out.tokens.shape == (2, 8, C)  # begin, 6 words, end
+    assert (~out.mask).sum(1).tolist() == [8, 5]
+
+
+def test_output_is_projected_and_normalised():
+    encoder = build(text_cfg())
+    encoder.norm.weight.data.fill_(1.)
+    encoder.norm.bias.data.zero_()
+    tokens = encoder(SENTENCES[:1]).tokens
+    assert_close(tokens.mean(-1), torch.zeros(1, 8), atol=1e-5, rtol=0)
+    assert_close(tokens.var(-1, unbiased=False), torch.ones(1, 8))
+
+
+def test_padded_words_change_nothing():
+    encoder = build(text_cfg())
+    both = encoder(SENTENCES)
+    alone = encoder(SENTENCES[1:])
+    assert_close(both.tokens[1, :5], alone.tokens[0], atol=1e-5, rtol=1e-4)
+
+
+def test_distinct_sentences_are_encoded_once():
+    encoder = build(text_cfg())
+    seen = []
+    before = encoder.tokenizer
+
+    def tokenizer(texts, **kwargs):
+        seen.append(list(texts))
+        return before(texts, **kwargs)
+
+    encoder.tokenizer = tokenizer
+    one, other = SENTENCES
+    out = encoder([other, one, other])
+    assert len(seen) == 1 and sorted(seen[0]) == sorted(SENTENCES)
+    assert torch.equal(out.tokens[0], out.tokens[2])
+    assert_close(out.tokens[1], encoder([one]).tokens[0])
+    assert out.mask[0].tolist() == out.mask[2].tolist()
+
+
+def test_case_matters_only_if_asked_for():
+    encoder = build(text_cfg())
+    before, seen = encoder.tokenizer, []
+    encoder.tokenizer = lambda texts, **k: seen.append(texts) or before(
+        texts, **k)
+    encoder(['The Ball'])
+    encoder.lower = False
+    encoder(['The Ball'])
+    assert seen == [['the ball'], ['The Ball']]
+
+
+def test_long_sentences_are_cut():
+    out = build(text_cfg(max_length=6))(['word ' * 40])
+    assert out.tokens.shape[1] == 6
+
+
+class Parent(nn.Module):
+    """Whatever holds an encoder."""
+
+    def __init__(self, encoder):
+        super().__init__()
+        self.text_encoder = encoder
+
+
+def test_a_frozen_model_stays_in_eval_mode_and_gets_no_gradient():
+    config = text_cfg()['config'] | dict(hidden_dropout_prob=0.5)
+    parent = Parent(build(text_cfg(frozen=True, config=config)))
+    parent.train()
+    encoder = parent.text_encoder
+    assert encoder.training and not encoder.model.training
+    one, other = encoder(SENTENCES), encoder(SENTENCES)
+    assert torch.equal(one.tokens, other.tokens)
+    one.tokens.sum().backward()
+    assert all(p.grad is None and not p.requires_grad
+               for p in encoder.model.parameters())
+    assert encoder.proj.weight.grad is not None
+
+
+def test_a_trained_models_dropout_is_on_in_training():
+    config = text_cfg()['config'] | dict(hidden_dropout_prob=0.5)
+    encoder = build(text_cfg(config=config)).train()
+    assert not torch.equal(
+        encoder(SENTENCES).tokens, encoder(SENTENCES).tokens)
+
+
+def test_a_frozen_model_is_not_in_the_state_dict():
+    parent = Parent(build(text_cfg(frozen=True)))
+    state = parent.state_dict()
+    assert set(state) == {
+        f'text_encoder.{n}'
+        for n in ('proj.weight', 'proj.bias', 'norm.weight', 'norm.bias')
+    }
+    before = parent.text_encoder.model.state_dict()
+    other = Parent(build(text_cfg(frozen=True), seed=1))
+    result = other.load_state_dict(state)  # strict
+    assert not result.missing_keys and not result.unexpected_keys
+    assert_close(other.text_encoder.proj.weight,
+                 parent.text_encoder.proj.weight)
+    for name, value in parent.text_encoder.model.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+def test_a_trained_model_is_in_the_state_dict():
+    state = build(text_cfg()).state_dict()
+    assert any(k.startswith('model.encoder.layer.1') for k in state)
+    assert not any('pooler' in k for k in state)
+
+
+def test_every_parameter_gets_a_gradient():
+    encoder = build(text_cfg()).train()
+    encoder(SENTENCES).tokens.pow(3).sum().backward()
+    assert [n for n, p in encoder.named_parameters() if p.grad is None] == []
+
+
+@pytest.mark.parametrize('kwargs', [
+    dict(config=None),
+    dict(pretrained=True),
+])
+def test_config_if_and_only_if_not_pretrained(kwargs):
+    with pytest.raises(ValueError, match='if and only if'):
+        build(text_cfg(**kwargs))
+
+
+def test_config_needs_a_model_type():
+    with pytest.raises(ValueError, match='model_type'):
+        build(text_cfg(config=dict(hidden_size=8)))
+
+
+def test_missing_weights_are_said_in_one_error(tmp_path):
+    folder = tmp_path / 'no-weights'
+    folder.mkdir()
+    with pytest.raises(OSError) as info:
+        HFTextEncoder(model_name=str(folder))
+    text = str(info.value)
+    assert str(folder) in text and 'pretrained=False' in text
+    assert 'text_encoder.model_name' in text
+
+
+def test_weights_from_a_folder_are_float32_without_pooler(tmp_path):
+    from transformers import BertConfig, BertModel, BertTokenizer
+    config = dict(text_cfg()['config'])
+    config.pop('model_type')
+    torch.manual_seed(0)
+    model = BertModel(BertConfig(**config)).half()
+    model.save_pretrained(tmp_path)
+    words = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'the', 'ball']
+    (tmp_path / 'vocab.txt').write_text('\n'.join(words))
+    BertTokenizer(str(tmp_path / 'vocab.txt')).save_pretrained(tmp_path)
+    encoder = HFTextEncoder(model_name=str(tmp_path), out_channels=C).eval()
+    assert {p.dtype for p in encoder.parameters()} == {torch.float32}
+    assert getattr(encoder.model, 'pooler', None) is None
+    assert_close(encoder.model.embeddings.word_embeddings.weight,
+                 model.float().embeddings.word_embeddings.weight)
+    assert encoder(['the ball']).tokens.shape == (1, 4, C)
+
+
+def test_an_empty_sentence_raises():
+    with pytest.raises(ValueError, match='sentence 1'):
+        build(text_cfg())(['a ball', '  '])
