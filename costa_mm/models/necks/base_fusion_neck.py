@@ -22,6 +22,11 @@ class BaseFusionNeck(BaseModule):
         num_heads (int): Heads of all layers.
         feedforward_channels (int): Hidden channels of all FFNs.
         dropout (float): Dropout in all layers.
+        pos_in_tokens (bool): Also add the positions to the cells themselves,
+            once, before the first round, not only to queries and keys, so
+            that what is read from a cell says where it is.  A backbone that
+            is trained from nothing has not learned to tell this from its
+            zero padding, as pretrained ones have.
         with_cp (bool): Recompute the layers' activations in the backward pass
             instead of keeping them.
     """
@@ -34,8 +39,10 @@ class BaseFusionNeck(BaseModule):
                  num_heads: int = 8,
                  feedforward_channels: int = 2048,
                  dropout: float = 0.1,
+                 pos_in_tokens: bool = False,
                  with_cp: bool = False) -> None:
         super().__init__()
+        self.pos_in_tokens = pos_in_tokens
         self.with_cp = with_cp
         self.embed_dims = embed_dims
         self.layer_cfg = dict(
@@ -79,6 +86,8 @@ class BaseFusionNeck(BaseModule):
         grid = grid_sine_embedding(visual.cell_mask, cells.shape[-1])
         grid = grid.flatten(1, 2)  # (B, h*w, C)
         pos = torch.cat((grid, grid.new_zeros(text.tokens.shape)), dim=1)
+        if self.pos_in_tokens:
+            tokens = tokens + pos[:, None].to(tokens.dtype)
         mask = torch.cat((visual.cell_mask.flatten(1), text.mask), dim=1)
         return tokens, pos, mask
 

@@ -27,11 +27,6 @@ class SpaceTimeFusionNeck(BaseFusionNeck):
         num_layers (int): N.
         temporal_layers (bool): Without, c_i never sees another frame ("no
             ST-encoder" in Table 2, together with a 2D-only backbone).
-        pos_in_tokens (bool): Also add the positions to the cells themselves,
-            once, before the first round, not only to queries and keys, so
-            that what is read from a cell says where it is.  A backbone that
-            is trained from nothing has not learned to tell this from its
-            zero padding, as pretrained ones have.
         **kwargs: See :class:`BaseFusionNeck`.
     """
 
@@ -39,10 +34,8 @@ class SpaceTimeFusionNeck(BaseFusionNeck):
                  *,
                  num_layers: int = 6,
                  temporal_layers: bool = True,
-                 pos_in_tokens: bool = False,
                  **kwargs) -> None:
         super().__init__(num_layers=num_layers, **kwargs)
-        self.pos_in_tokens = pos_in_tokens
         self.cls_token = nn.Parameter(torch.zeros(self.embed_dims))
         self.cls_pos = nn.Parameter(torch.zeros(self.embed_dims))
         self.temporal_layers = self.make_layers(
@@ -85,8 +78,6 @@ class SpaceTimeFusionNeck(BaseFusionNeck):
             S = 1 + h*w + L, their positions (B, S, C), their mask (B, S).
         """
         tokens, pos, mask = super().pre_fusion(visual, text)
-        if self.pos_in_tokens:
-            tokens = tokens + pos[:, None].to(tokens.dtype)
         num, length = tokens.shape[:2]
         cls = self.cls_token.expand(num, length, 1, -1).to(tokens.dtype)
         return (torch.cat((cls, tokens), dim=2),
