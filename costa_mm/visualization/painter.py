@@ -1,6 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Draws tubes on frames: caption above, time line below, boxes between."""
-from typing import Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -112,9 +112,10 @@ class TubePainter:
                 if track.box(frame_id) is not None]
         for track, box in seen:
             self._draw_box(picture, box, track, track.is_inside(frame_id))
+        tags: List[PixelBox] = []
         for track, box in seen:
             if track.label and track.is_inside(frame_id):
-                self._draw_label(picture, track, box)
+                tags.append(self._draw_label(picture, track, box, tags))
         return picture
 
     def _place(self, box: np.ndarray) -> PixelBox:
@@ -140,18 +141,25 @@ class TubePainter:
         area[:] = cv2.addWeighted(layer, FAINT, area, 1 - FAINT, 0)
 
     def _draw_label(self, picture: np.ndarray, track: TubeTrack,
-                    box: PixelBox) -> None:
-        """A tag on the box: truth at its foot, predictions on its head."""
+                    box: PixelBox, taken: Sequence[PixelBox]) -> PixelBox:
+        """A tag on the box: truth at its foot, predictions on its head.
+
+        Tags of boxes that coincide stand side by side.
+        """
         x1, y1, x2, y2 = box
         high = line_height(self.font)
         wide = text_width(track.label, self.font) + 8
         y = y2 + 1 if track.dashed else y1 - high
         x = x2 - wide if track.dashed else x1
         y = int(np.clip(y, 0, picture.shape[0] - high))
+        for left, top, right, bottom in sorted(taken):
+            if left < x + wide and x < right and top < y + high and y < bottom:
+                x = right + 1
         x = int(np.clip(x, 0, max(0, picture.shape[1] - wide)))
         cv2.rectangle(picture, (x, y), (x + wide - 1, y + high - 1),
                       track.color, -1)
         put_text(picture, track.label, (x + 4, y), self.font, (0, 0, 0))
+        return x, y, x + wide, y + high
 
     def _timeline_strip(self) -> np.ndarray:
         """One rail per tube with its span in colour, and room for a clock."""

@@ -106,3 +106,15 @@ def test_wrong_frames_are_refused(frames, pred):
         painter.draw(frames[0].astype(np.float32), 0)
     with pytest.raises(ValueError, match='nothing to draw'):
         make([], num_frames=0)
+
+
+def test_tags_of_coinciding_boxes_stand_side_by_side(frames, pred):
+    blue = (64, 176, 255)
+    picture = make([TubeTrack(pred, 'one'),
+                    TubeTrack(pred, 'two', color=blue)]).draw_boxes(
+                        frames[6], 6)
+    # The box of the first lies under the second; its tag does not.
+    assert count(picture, ORANGE) > 200
+    columns = [np.nonzero((picture == c).all(-1).sum(0) > 8)[0]
+               for c in (ORANGE, blue)]
+    assert columns[0].min() < columns[1][columns[1] > columns[0].max()].min()
