@@ -1,0 +1,191 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_datasets.conftest import write_video
+
+from costa_mm.datasets import HCSTVGDataset, VidSTGDataset
+from costa_mm.datasets.validation import check_annotations
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(script, *args):
+    return subprocess.run(
+        [sys.executable, str(ROOT / 'tools' / 'dataset_converters' / script),
+         *map(str, args)],
+        capture_output=True, text=True, cwd=ROOT,
+        env=dict(__import__('os').environ, PYTHONPATH=str(ROOT)))
+
+
+def same_records(one, other):
+    assert len(one) == len(other)
+    for i in range(len(one)):
+        a, b = one.get_data_info(i), other.get_data_info(i)
+        tubes = a.pop('gt_tube'), b.pop('gt_tube')
+        assert a == b
+        assert tubes[0].span == tubes[1].span
+        np.testing.assert_array_equal(tubes[0].frame_ids, tubes[1].frame_ids)
+        np.testing.assert_allclose(tubes[0].boxes, tubes[1].boxes, atol=1e-3)
+
+
+def test_hcstvg_real_clips(test_data, tmp_path):
+    clips = test_data / 'real_clips'
+    entries = json.loads((clips / 'real_clips.json').read_text())
+    for entry in entries.values():  # the form of v2
+        entry['English'] = entry.pop('caption')
+        del entry['width'], entry['height']
+    entries['gone.mp4'] = entries['otb_Crossing.mp4']
+    entries['bad.mp4'] = dict(English='no boxes', bbox=[], st_frame=1)
+    (tmp_path / 'v2.json').write_text(json.dumps(entries))
+    out = tmp_path / 'sub' / 'ann.json.gz'
+    done = run('hcstvg.py', tmp_path / 'v2.json', clips, '--out', out,
+               '--workers', 2)
+    assert done.returncode == 0, done.stderr
+    assert '8 sentences of 8 videos' in done.stdout
+    assert '1 x missing video: gone.mp4' in done.stdout
+    report = json.loads((tmp_path / 'sub' / 'ann_report.json').read_text())
+    assert report['kept'] == 8 and len(report['notes']) == 2
+    prefix = dict(video=str(clips))
+    raw = HCSTVGDataset(
+        str(clips / 'real_clips.json'), data_prefix=prefix)
+    new = HCSTVGDataset(str(out), data_prefix=prefix)
+    for i in range(8):
+        a, b = raw.get_data_info(i), new.get_data_info(i)
+        assert a['sample_id'] == b['sample_id'] and a['width'] == b['width']
+        assert a['fps'] == pytest.approx(b['fps'], rel=1e-3)  # none is 20 s
+        np.testing.assert_array_equal(a['gt_tube'].boxes, b['gt_tube'].boxes)
+
+
+def test_the_twenty_second_rule(tmp_path):
+    from costa_mm.datasets.conversion import convert_hcstvg
+    write_video(tmp_path / 'a.mp4', 98, fps=5, options=dict(
+        preset='ultrafast'))
+    entry = dict(bbox=[[1, 1, 9, 9]], st_frame=1, caption='x', img_num=98)
+    (tmp_path / 'a.json').write_text(json.dumps({'a.mp4': entry}))
+    ann = str(tmp_path / 'a.json')
+    out = convert_hcstvg(ann, str(tmp_path))
+    assert out.records[0]['fps'] == pytest.approx(4.9)
+    out = convert_hcstvg(ann, str(tmp_path), clip_seconds=None)
+    assert out.records[0]['fps'] == pytest.approx(5)
+    out = convert_hcstvg(ann, str(tmp_path), clip_seconds=30)
+    assert out.records[0]['fps'] == pytest.approx(5)
+
+
+def test_vidstg_real_video(test_data, tmp_path):
+    vid = '11566930393'
+    write_video(tmp_path / '0009' / f'{vid}.mp4' if False else
+                tmp_path / f'{vid}.mp4', 872, size=(480, 640), fps=30,
+                options=dict(preset='ultrafast', g='250'))
+    ann = test_data / 'vidstg' / f'test_annotations_{vid}.json'
+    out = tmp_path / 'ann.json'
+    done = run('vidstg.py', ann, tmp_path, test_data / 'vidor', '--out', out,
+               '--workers', 1)
+    assert done.returncode == 0, done.stderr
+    video, = json.loads(out.read_text())['videos']
+    assert set(video['tracks']) == {'0', '1'}
+    raw = VidSTGDataset(
+        str(ann),
+        data_prefix=dict(
+            video=str(tmp_path), vidor=str(test_data / 'vidor')))
+    new = VidSTGDataset(str(out), data_prefix=dict(video=str(tmp_path)))
+    fps = new.get_data_info(0)['fps']
+    assert fps == pytest.approx(30)
+    for dataset in (raw, new):  # the stand-in video has another rate
+        for record in dataset.data_list:
+            record['fps'] = record['gt_tube'] = None
+    same = [d.get_data_info(5) for d in (raw, new)]
+    assert same[0]['gt_tube'].frame_ids.tolist() == same[1][
+        'gt_tube'].frame_ids.tolist()
+    np.testing.assert_array_equal(same[0]['gt_tube'].boxes,
+                                  same[1]['gt_tube'].boxes)
+    assert same[0]['segment'] == same[1]['segment']
+
+
+def test_converters_say_what_is_wrong(tmp_path):
+    (tmp_path / 'x.json').write_text('[]')
+    done = run('hcstvg.py', tmp_path / 'x.json', tmp_path, '--out',
+               tmp_path / 'o.json', '--workers', 1)
+    assert done.returncode and 'x.json' in done.stderr
+    assert not (tmp_path / 'o.json').exists()
+
+
+def own(clip, **changes):
+    good = dict(text='a man', span=[3, 9], boxes={'4': [1, 2, 30, 40]})
+    return dict(videos=[
+        dict(
+            path=clip.name,
+            sentences=[good, dict(good, **changes),
+                       dict(good, text='')])
+    ])
+
+
+@pytest.fixture
+def own_file(tmp_path):
+    clip = write_video(tmp_path / 'clip.mp4')
+
+    def write(**changes):
+        path = tmp_path / 'own.json'
+        path.write_text(json.dumps(own(clip, **changes)))
+        return str(path)
+
+    return write
+
+
+@pytest.mark.parametrize('change, level, what', [
+    (dict(span=[60, 70]), 'error', 'event behind the end'),
+    (dict(span=[3, 70]), 'warning', 'event cut at the end'),
+    (dict(boxes={'4': [9, 9, 2, 2]}), 'error', 'no usable box'),
+    (dict(boxes={'4': [1, 1, 9, 9], '5': [9, 9, 2, 2]}), 'warning',
+     'some boxes'),
+    (dict(span=None, boxes=None), 'warning', 'no true span'),
+    (dict(txt=3), 'error', 'unknown keys'),
+    (dict(segment=[20, 30]), 'error', 'outside the segment'),
+])
+def test_the_validator_finds_every_problem(change, level, what, own_file,
+                                           tmp_path):
+    from costa_mm.datasets import PyAVReader
+    report = check_annotations(
+        own_file(**change), str(tmp_path), PyAVReader())
+    assert report.kind == 'own'
+    by_what = {p.what: p for p in report.problems}
+    found = [p for w, p in by_what.items() if what in w]
+    assert found and found[0].level == level and found[0].mend
+    # the broken third sentence does not hide the second one
+    assert any('is not a sentence' in w for w in by_what)
+
+
+def test_validator_compares_with_the_video(tmp_path, own_file):
+    from costa_mm.datasets import PyAVReader
+    content = json.loads(Path(own_file()).read_text())
+    content['videos'][0].update(num_frames=40, width=64, fps=24.1)
+    (tmp_path / 'own.json').write_text(json.dumps(content))
+    report = check_annotations(
+        str(tmp_path / 'own.json'), str(tmp_path), PyAVReader())
+    whats = {p.what for p in report.problems}
+    assert 'num_frames is 40, the video has 48' in whats
+    assert 'width is 64, the video has 96' in whats
+    assert not any('fps' in w for w in whats)
+
+
+def test_check_annotations_command(test_data, tmp_path):
+    clips = test_data / 'real_clips'
+    done = run('check_annotations.py', clips / 'real_clips.json', '--videos',
+               clips, '--open')
+    assert done.returncode == 0, done.stdout
+    assert 'hcstvg format, 8 sentences, 0 errors, 0 warnings' in done.stdout
+    done = run('check_annotations.py',
+               test_data / 'vidstg' / 'val_annotations.json')
+    assert 'vidstg format, 8956 sentences' in done.stdout
+    (tmp_path / 'x.json').write_text('{"videos": 3}')
+    done = run('check_annotations.py', tmp_path / 'x.json')
+    assert done.returncode == 1 and 'no known format' in done.stdout
+    shutil.copy(clips / 'real_clips.json', tmp_path / 'r.json')
+    done = run('check_annotations.py', tmp_path / 'r.json', '--videos',
+               tmp_path)
+    assert done.returncode == 1 and 'missing video' in done.stdout

@@ -1,0 +1,38 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Write one compact annotation file for a split of HC-STVG v1 or v2."""
+import argparse
+import os
+
+from costa_mm.datasets.compact import finish_conversion
+from costa_mm.datasets.conversion import convert_hcstvg
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('ann_file', help='train.json and the like')
+    parser.add_argument('videos', help='folder of the videos')
+    parser.add_argument('--out', required=True, help='.json or .json.gz')
+    parser.add_argument(
+        '--clip-seconds',
+        type=float,
+        default=20.0,
+        help='clips of this length get the rate frames / seconds, others '
+        'their own; 0 never does (default: 20)')
+    parser.add_argument('--workers', type=int, default=os.cpu_count() or 1)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Convert one split."""
+    args = parse_args()
+    result = convert_hcstvg(
+        args.ann_file,
+        args.videos,
+        clip_seconds=args.clip_seconds or None,
+        num_workers=args.workers)
+    finish_conversion(result.records, result.left_out, args.out, args.videos)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,31 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Write one compact annotation file for a split of VidSTG."""
+import argparse
+import os
+
+from costa_mm.datasets.compact import finish_conversion
+from costa_mm.datasets.conversion import convert_vidstg
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('ann_file', help='train_annotations.json and so on')
+    parser.add_argument('videos', help="folder of VidOR's videos")
+    parser.add_argument('vidor', help="folder of VidOR's annotation files")
+    parser.add_argument('--out', required=True, help='.json or .json.gz')
+    parser.add_argument('--workers', type=int, default=os.cpu_count() or 1)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Convert one split."""
+    args = parse_args()
+    result = convert_vidstg(
+        args.ann_file, args.videos, args.vidor, num_workers=args.workers)
+    finish_conversion(result.records, result.left_out, args.out, args.videos,
+                      result.tracks)
+
+
+if __name__ == '__main__':
+    main()
