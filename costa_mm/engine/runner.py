@@ -97,10 +97,11 @@ class STVGRunner(Runner):
             optim_wrapper, OptimWrapperDict) else [optim_wrapper]
         for wrapper in wrappers:
             real = self.world_size * batch * wrapper._accumulative_counts
-            ratio = real / auto_scale_lr['base_batch_size']
+            base = auto_scale_lr['base_batch_size']
+            ratio = real / base
             self.logger.info(
-                f'learning rates are meant for {auto_scale_lr} samples per '
-                f'update, here are {real}: scaled by {ratio:g}')
+                f'learning rates are meant for {base} samples per update, '
+                f'here are {real}: scaled by {ratio:g}')
             for group in wrapper.param_groups:
                 group['lr'] *= ratio
 
