@@ -35,7 +35,7 @@ def shuffle_sentences(annotations: dict, seed: int = 0) -> dict:
     sentences = [annotations[n][keys[n]] for n in names]
     order = list(range(len(names)))
     random.Random(seed).shuffle(order)
-    for i, name in enumerate(names):
+    for i in range(len(names)):
         if sentences[order[i]] != sentences[i]:
             continue
         for j in range(len(names)):

@@ -1,6 +1,7 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Any Hugging Face encoder as the text encoder of a grounder."""
-from typing import Dict, Optional, Sequence
+from contextlib import contextmanager
+from typing import Dict, Iterator, Optional, Sequence
 
 import torch
 from mmengine.model import BaseModule
@@ -10,6 +11,22 @@ from costa_mm.registry import MODELS
 from costa_mm.structures import TextFeatures
 
 from .tokenization import HashTokenizer, resolve_model_name
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """No progress bar and no list of the pooler's unused weights."""
+    from transformers.utils import logging
+    level = logging.get_verbosity()
+    bar = logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bar:
+            logging.enable_progress_bar()
 
 
 @MODELS.register_module()
@@ -60,7 +77,8 @@ class HFTextEncoder(BaseModule):
         self.max_length = max_length
         self.lower = lower
         if pretrained:
-            self._load(model_name)
+            with _quiet_transformers():
+                self._load(model_name)
         else:
             self._build(config)
         self.proj = nn.Linear(self.model.config.hidden_size, out_channels)
