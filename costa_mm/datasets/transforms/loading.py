@@ -1,11 +1,13 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Frames from a video file, boxes from a tube."""
+import os
 from typing import Optional, Tuple, Union
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 
 from costa_mm.registry import TRANSFORMS
+from ..frame_cache import cache_path, nearest, read_cache, read_header
 from ..readers import BaseVideoReader, BehindEndError, VideoReadError
 
 
@@ -15,6 +17,11 @@ class LoadVideoFrames(BaseTransform):
 
     Some containers list a frame or two more than they hold.  Sampled frames
     behind the last one that can be decoded are dropped, not replaced.
+
+    With ``cache_root``, a video that ``cache_videos.py`` has stored there is
+    read from the cache: already resized, with ``frame_ids`` set to the stored
+    frames nearest to the sampled ones.  Numbers stay those of the source
+    video.
 
     Required Keys:
 
@@ -33,6 +40,10 @@ class LoadVideoFrames(BaseTransform):
     Args:
         reader (dict or :obj:`BaseVideoReader`, optional): The back end;
             decord by default.
+        cache_root (str, optional): Folder of the frame cache.
+        cache_tolerance (int): How many source frames a stored frame may be
+            away from a sampled one; where one is farther the video is
+            decoded.
         tail_tolerance (int): How many of the last frames of the video (by its
             annotated length) may be missing.
     """
@@ -40,10 +51,14 @@ class LoadVideoFrames(BaseTransform):
     def __init__(self,
                  *,
                  reader: Optional[Union[dict, BaseVideoReader]] = None,
+                 cache_root: Optional[str] = None,
+                 cache_tolerance: int = 0,
                  tail_tolerance: int = 5) -> None:
         reader = reader or dict(type='costa_mm.DecordReader')
         self.reader = TRANSFORMS.build(reader) if isinstance(
             reader, dict) else reader
+        self.cache_root = cache_root
+        self.cache_tolerance = cache_tolerance
         self.tail_tolerance = tail_tolerance
 
     def transform(self, results: dict) -> dict:
@@ -54,15 +69,40 @@ class LoadVideoFrames(BaseTransform):
             VideoReadError: If it does not decode, ends too early or has
                 another size than annotated.
         """
-        imgs, ids = self._read(results)
-        height, width = imgs.shape[1:3]
-        self._check_size(results, height, width)
+        found = None
+        if self.cache_root is not None:
+            found = self._read_cache(results)
+        if found is None:
+            imgs, ids = self._read(results)
+            found = imgs, ids, imgs.shape[1:3]
+        imgs, ids, ori_shape = found
+        self._check_size(results, *ori_shape)
         results['imgs'] = imgs
         results['frame_ids'] = ids
-        results['ori_shape'] = (height, width)
-        results['img_shape'] = (height, width)
+        results['ori_shape'] = tuple(ori_shape)
+        results['img_shape'] = imgs.shape[1:3]
         results['flip'] = False
         return results
+
+    def _read_cache(self, results: dict) -> Optional[tuple]:
+        """Images, frame numbers and source shape; None without a cache."""
+        path = results['video_path']
+        if not os.path.isfile(path):
+            raise FileNotFoundError(f'no video file at {path}')
+        cached = cache_path(self.cache_root, path)
+        if not os.path.isfile(cached):
+            return None
+        wanted = results['frame_ids']
+        try:
+            header, _ = read_header(cached)
+            stored = np.array(header.frame_ids, dtype=np.int64)
+            away = np.abs(stored[nearest(stored, wanted)] - wanted)
+            if away.max() > self.cache_tolerance:
+                return None
+            imgs, ids, _ = read_cache(cached, wanted)
+        except ValueError as e:
+            raise VideoReadError(str(e)) from e
+        return imgs, ids, tuple(header.ori_shape)
 
     def _read(self, results: dict) -> Tuple[np.ndarray, np.ndarray]:
         """Images and their frame numbers."""
@@ -102,6 +142,8 @@ class LoadVideoFrames(BaseTransform):
 
     def __repr__(self) -> str:
         return (f'{type(self).__name__}(reader={self.reader}, '
+                f'cache_root={self.cache_root}, '
+                f'cache_tolerance={self.cache_tolerance}, '
                 f'tail_tolerance={self.tail_tolerance})')
 
 

@@ -1,0 +1,160 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Time to load sampled frames, against the way of the published loaders.
+
+The published way: FFmpeg decodes the whole clip (or segment) into a pipe, the
+sampled frames are picked and resized.  Ours decodes what is needed and
+resizes what was sampled.  The ways are run in turn, so that a busy machine
+slows all of them, and the fastest round of each counts.
+"""
+import argparse
+import json
+import os
+import subprocess
+import tempfile
+import time
+from typing import Callable, Dict, List, Optional, Tuple
+
+import cv2
+import numpy as np
+
+from costa_mm.datasets import DecordReader, PyAVReader
+from costa_mm.datasets.caching import CacheTask, store
+from costa_mm.datasets.frame_cache import cache_path, read_cache
+from costa_mm.datasets.transforms.geometry import (resize_frames,
+                                                   short_side_shape)
+from costa_mm.datasets.transforms.sampling import uniform_ids
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        '--source',
+        help='video that the test clips are made from (repeated to length); '
+        "by default FFmpeg's moving test picture")
+    parser.add_argument('--num-frames', type=int, default=64)
+    parser.add_argument('--rounds', type=int, default=5)
+    parser.add_argument(
+        '--num-threads', type=int, default=1, help='of our decoders')
+    parser.add_argument('--json', help='write the figures here as well')
+    return parser.parse_args()
+
+
+def ffmpeg_exe() -> str:
+    """FFmpeg's command line program."""
+    import imageio_ffmpeg
+    return imageio_ffmpeg.get_ffmpeg_exe()
+
+
+def make_clip(path: str, seconds: int, source: Optional[str]) -> str:
+    """A 640 x 360 H.264 clip of 30 frames/s."""
+    given = ['-f', 'lavfi', '-i', 'testsrc2=size=640x360:rate=30']
+    if source is not None:
+        given = ['-stream_loop', '-1', '-i', source]
+    subprocess.run([
+        ffmpeg_exe(), '-v', 'error', '-y', *given, '-t',
+        str(seconds), '-vf', 'scale=640:360', '-r', '30', '-an', '-c:v',
+        'libx264', '-pix_fmt', 'yuv420p', path
+    ], check=True)
+    return path
+
+
+def published(path: str, ids: np.ndarray,
+              segment: Tuple[int, int]) -> np.ndarray:
+    """The whole segment through a pipe, then the sampled frames."""
+    start, end = segment
+    done = subprocess.run([
+        ffmpeg_exe(), '-v', 'error', '-i', path, '-vf',
+        f'trim=start_frame={start}:end_frame={end}', '-f', 'rawvideo',
+        '-pix_fmt', 'rgb24', 'pipe:'
+    ], check=True, stdout=subprocess.PIPE)
+    frames = np.frombuffer(done.stdout, np.uint8).reshape(-1, 360, 640, 3)
+    return frames[ids - start]
+
+
+def resized(frames: np.ndarray, shape: Tuple[int, int]) -> np.ndarray:
+    """Frames resized as the pipeline does it."""
+    return resize_frames(np.ascontiguousarray(frames), *shape, 'bilinear')
+
+
+def ways(path: str, ids: np.ndarray, segment: Tuple[int, int],
+         shape: Tuple[int, int], cache: str, size: Tuple[int, int],
+         num_threads: int) -> Dict[str, Callable]:
+    """Every way to load the frames, by name."""
+    store(CacheTask(cache, path, ids, *size, 95))
+    stored = cache_path(cache, path)
+    return {
+        'published (pipe)':
+        lambda: resized(published(path, ids, segment), shape),
+        'decord':
+        lambda: resized(
+            DecordReader(num_threads=num_threads).read(path, ids), shape),
+        'pyav':
+        lambda: resized(
+            PyAVReader(num_threads=num_threads).read(path, ids), shape),
+        'cache':
+        lambda: resized(read_cache(stored, ids)[0], shape),
+    }
+
+
+def measure(functions: Dict[str, Callable],
+            rounds: int) -> Dict[str, List[float]]:
+    """Seconds of each function in each round, run in turn."""
+    reference = None
+    for name, function in functions.items():  # warm-up, and equal frames
+        frames = function()
+        if reference is None:
+            reference = frames
+        error = np.abs(frames.astype(int) - reference).mean()
+        if name != 'cache' and error > 0.5:
+            raise RuntimeError(f'{name} gives other frames: {error:.2f}')
+    times: Dict[str, List[float]] = {name: [] for name in functions}
+    for _ in range(rounds):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            times[name].append(time.perf_counter() - start)
+    return times
+
+
+def main() -> None:
+    """Make the clips, measure and print a table."""
+    args = parse_args()
+    cv2.setNumThreads(1)
+    out = {}
+    with tempfile.TemporaryDirectory() as folder:
+        short = make_clip(
+            os.path.join(folder, 'short.mp4'), 20, args.source)
+        long = make_clip(os.path.join(folder, 'long.mp4'), 60, args.source)
+        for title, path, segment in (('20 s clip', short, (0, 600)),
+                                     ('20 s of 60 s', long, (1200, 1800))):
+            ids = uniform_ids(*segment, args.num_frames)
+            for size in ((224, None), (448, 720)):
+                shape = short_side_shape(360, 640, *size)
+                cache = os.path.join(folder, f'cache{size[0]}')
+                times = measure(
+                    ways(path, ids, segment, shape, cache, size,
+                         args.num_threads), args.rounds)
+                name = f'{title}, {args.num_frames} frames at ' \
+                       f'{shape[0]} x {shape[1]}'
+                out[name] = table(name, times)
+    if args.json:
+        with open(args.json, 'w') as f:
+            json.dump(out, f, indent=1)
+
+
+def table(title: str, times: Dict[str, List[float]]) -> dict:
+    """Print one table; seconds of the fastest round and the median."""
+    print(title)
+    best = {name: min(values) for name, values in times.items()}
+    base = best['published (pipe)']
+    for name, values in times.items():
+        print(f'  {name:18s} {best[name]:6.3f} s (median '
+              f'{np.median(values):6.3f} s)  {base / best[name]:5.2f} x')
+    return dict(best=best, times=times)
+
+
+if __name__ == '__main__':
+    main()
