@@ -8,9 +8,11 @@ from .hooks import (INTERRUPTED_EXIT_CODE, AtomicCheckpointHook,
 from .loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
 from .optim_wrappers import STVGAmpOptimWrapper
 from .runner import STVGRunner
+from .schedulers import GroupOptimWrapperConstructor, GroupwiseLR
 
 __all__ = [
-    'AtomicCheckpointHook', 'INTERRUPTED_EXIT_CODE', 'NonFiniteLossError',
+    'AtomicCheckpointHook', 'GroupOptimWrapperConstructor', 'GroupwiseLR',
+    'INTERRUPTED_EXIT_CODE', 'NonFiniteLossError',
     'NonFiniteLossHook', 'ResumableEpochTrainLoop', 'ResumableIterTrainLoop',
     'STVGAmpOptimWrapper', 'STVGEMAHook', 'STVGRunner', 'SaveOnSignalHook',
     'TrainableEMA', 'TubeVisualizationHook', 'latest_checkpoint',

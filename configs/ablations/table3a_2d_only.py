@@ -1,0 +1,3 @@
+# Table 3a, 2D backbone only.
+_base_ = '../costa_hcstvg.py'
+model = dict(backbone=dict(temporal=None))

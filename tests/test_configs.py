@@ -1,0 +1,273 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Every shipped config is read, built at its size, and trained for a step."""
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope
+from tiny_model import BASE, C, make_batch, text_cfg
+
+import costa_mm.datasets
+import costa_mm.engine
+import costa_mm.evaluation
+import costa_mm.visualization  # noqa: F401
+from costa_mm.engine.config import check_config
+from costa_mm.registry import (HOOKS, METRICS, MODELS, PARAM_SCHEDULERS,
+                               TRANSFORMS, VISUALIZERS)
+
+ROOT = Path(__file__).resolve().parents[1] / 'configs'
+CONFIGS = sorted(
+    str(p.relative_to(ROOT)) for p in ROOT.rglob('*.py')
+    if '_base_' not in p.parts and 'models' not in p.parts)
+PAPER = [n for n in CONFIGS if n.startswith(('costa_', 'ablations/'))]
+
+# elements of the state_dict in millions where the paper's own size holds;
+# the rows of Tables 2 and 3 differ by the parts that they leave out
+SIZES = {name: 235.0 for name in PAPER}
+SIZES.update({
+    # without the I3D pathway (27.28) and its connections (0.02)
+    'ablations/table3a_2d_only.py': 207.3,
+    # without ResNet-101 (42.61) and the connections
+    'ablations/table3a_3d_only.py': 192.0,
+    # and without six temporal layers (7.89)
+    'ablations/table2_no_st_encoder.py': 199.4,
+    'ablations/table2_neither.py': 199.5,
+    # four 1x1x1 convolutions, 2C to C (11.15)
+    'ablations/table3b_concat.py': 245.7,
+})
+
+ROBERTA_BASE = dict(
+    model_type='roberta',
+    vocab_size=50265,
+    max_position_embeddings=514,
+    type_vocab_size=1,
+    layer_norm_eps=1e-5)
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    """Tools set the scope of the config; tests do it here."""
+    before = dict(DefaultScope._instance_dict)
+    DefaultScope._instance_dict.clear()
+    DefaultScope.get_instance('test_configs', scope_name='costa_mm')
+    yield
+    DefaultScope._instance_dict.clear()
+    DefaultScope._instance_dict.update(before)
+
+
+def read(name: str) -> Config:
+    return Config.fromfile(ROOT / name)
+
+
+def without_files(model: dict) -> dict:
+    """The model config, told to take no weights and to ask no hub."""
+    model = copy.deepcopy(model)
+    text = model['text_encoder']
+    text.pop('model_name', None)
+    text.update(pretrained=False, config=ROBERTA_BASE)
+    return model
+
+
+def shrink(model: dict) -> dict:
+    """The model config with the same parts, each as small as possible.
+
+    Kinds of parts, connections, norms, losses and options stay; widths,
+    depths and the text encoder become those of ``tiny_model``.
+    """
+    model = _shrink_sizes(copy.deepcopy(model))
+    backbone = model['backbone']
+    if backbone.get('spatial'):
+        backbone['spatial'].update(
+            depth=18, base_channels=BASE, stem_channels=BASE)
+    if backbone.get('temporal'):
+        backbone['temporal'].update(
+            depth=18,
+            stage_blocks=(1, 1, 1, 1),
+            base_channels=BASE,
+            inflate=(1, 1, 1, 1))
+    model['neck']['in_channels'] = 8 * BASE
+    frozen = model['text_encoder'].get('frozen', False)
+    model['text_encoder'] = text_cfg(frozen=frozen)
+    return model
+
+
+SMALL = dict(
+    embed_dims=C,
+    feedforward_channels=32,
+    num_heads=2,
+    num_layers=2,
+    num_temporal_layers=2,
+    num_spatial_layers=2,
+    out_channels=C)
+
+
+def _shrink_sizes(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            k: SMALL[k] if k in SMALL else _shrink_sizes(v)
+            for k, v in value.items()
+        }
+    return value
+
+
+def depth(path: Path) -> int:
+    """Files on the longest chain of ``_base_``, this one included."""
+    scope: dict = {}
+    lines = path.read_text()
+    if '_base_' not in lines:
+        return 1
+    exec(compile(lines, str(path), 'exec'), scope)
+    bases = scope['_base_']
+    bases = [bases] if isinstance(bases, str) else bases
+    return 1 + max(depth((path.parent / b).resolve()) for b in bases)
+
+
+def test_the_papers_configs_are_all_there():
+    names = {n.removeprefix('ablations/table') for n in PAPER}
+    assert {'costa_hcstvg.py', 'costa_hcstvg_v2.py',
+            'costa_vidstg.py'} <= names
+    for row in ('2_no_st_encoder', '2_no_st_decoder', '3a_2d_only',
+                '3a_3d_only', '3b_concat', '3b_hadamard', '3b_norm_sum',
+                *(f'3c_beta{b}' for b in (0, 30, 50, 90, 100))):
+        assert f'{row}.py' in names
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_config_is_read_and_not_deep(name):
+    assert depth(ROOT / name) <= 3
+    cfg = read(name)
+    check_config(cfg)
+    assert cfg.default_scope == 'costa_mm'
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_parts_are_built(name):
+    cfg = read(name)
+    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        if cfg.get(key):
+            for transform in cfg[key].dataset.pipeline:
+                TRANSFORMS.build(transform)
+    for key in ('val_evaluator', 'test_evaluator'):
+        if cfg.get(key):
+            METRICS.build(cfg[key])
+    hooks = list(cfg.default_hooks.values()) + cfg.get('custom_hooks', [])
+    for hook in hooks:
+        HOOKS.build(hook)
+    VISUALIZERS.build({**cfg.visualizer, 'vis_backends': None})
+
+
+@pytest.mark.parametrize('name', PAPER)
+def test_full_size(name):
+    cfg = without_files(read(name).model)
+    with torch.device('meta'):  # shapes without memory
+        model = MODELS.build(cfg)
+    count = sum(v.numel() for v in model.state_dict().values()) / 1e6
+    assert count == pytest.approx(SIZES[name], abs=1.0)
+    names = list(model.named_parameters(remove_duplicate=False))
+    assert len({id(p) for _, p in names}) == len(names)  # no tensor twice
+
+
+def test_parts_have_their_known_sizes():
+    cfg = without_files(read('costa_hcstvg.py').model)
+    with torch.device('meta'):
+        model = MODELS.build(cfg)
+
+    def millions(part):
+        return sum(v.numel() for v in part.state_dict().values()) / 1e6
+
+    # STCAT's vis_encoder has 42.6055 (no batch counters), its RoBERTa
+    # 124.6456 with a pooler of 0.5906
+    assert millions(model.backbone.spatial) == pytest.approx(42.6, abs=0.05)
+    assert millions(model.backbone.temporal) == pytest.approx(27.22, abs=0.1)
+    assert millions(model.text_encoder.model) == pytest.approx(
+        124.6456 - 0.5906, abs=0.01)
+    transformer = millions(model.neck) + millions(model.head)
+    assert transformer == pytest.approx(40.45, abs=0.2)
+
+
+@pytest.mark.parametrize('name', PAPER)
+def test_batch_norms_stem_and_first_stage_are_frozen(name):
+    cfg = without_files(read(name).model)
+    with torch.device('meta'):
+        model = MODELS.build(cfg).train()
+    for part in (model.backbone.spatial, model.backbone.temporal):
+        if part is None:
+            continue
+        for module in part.modules():
+            if 'BatchNorm' in type(module).__name__:
+                assert not module.training
+                assert not any(p.requires_grad for p in module.parameters())
+        frozen = {n for n, p in part.named_parameters() if not p.requires_grad}
+        assert {n for n, _ in part.named_parameters()
+                if n.startswith(('conv1', 'layer1'))} <= frozen
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_one_training_step_at_reduced_size(name):
+    torch.manual_seed(0)
+    cfg = read(name)
+    model = MODELS.build(shrink(cfg.model))
+    model.init_weights()
+    model.train()
+    wrapper = build_optim_wrapper(model, copy.deepcopy(cfg.optim_wrapper))
+    schedulers = cfg.param_scheduler
+    for scheduler in [schedulers] if isinstance(schedulers,
+                                                dict) else schedulers:
+        scheduler = dict(scheduler)
+        if scheduler.pop('convert_to_iter_based', False):
+            kind = PARAM_SCHEDULERS.get(scheduler.pop('type'))
+            kind.build_iter_from_epoch(wrapper, epoch_length=3, **scheduler)
+        else:
+            PARAM_SCHEDULERS.build({**scheduler, 'optimizer': wrapper})
+    before = {n: p.detach().clone() for n, p in model.named_parameters()}
+    log = model.train_step(make_batch(), wrapper)
+    assert all(torch.isfinite(v).all() for v in log.values()), log
+    changed = 0
+    for n, p in model.named_parameters():
+        assert p.isfinite().all(), n
+        changed += not torch.equal(p, before[n])
+    assert changed > 20
+
+
+@pytest.mark.parametrize('name', ['costa_hcstvg.py', 'costa_hcstvg_v2.py',
+                                  'costa_vidstg.py'])
+def test_pipelines_on_a_real_clip(name, test_data):
+    from costa_mm.datasets import HCSTVGDataset
+    from costa_mm.structures import EpochIndex
+    cfg = read(name)
+    folder = test_data / 'real_clips'
+    for loader, most in ((cfg.train_dataloader, 65), (cfg.test_dataloader,
+                                                      129)):
+        dataset = HCSTVGDataset(
+            str(folder / 'real_clips.json'),
+            data_prefix=dict(video=str(folder)),
+            pipeline=loader.dataset.pipeline,
+            test_mode=loader.dataset.get('test_mode', False),
+            clip_seconds=20.)
+        for epoch in range(2):
+            item = dataset[EpochIndex(0, epoch)]
+            frames, sample = item['inputs'], item['data_samples']
+            assert 1 < len(frames) <= most
+            assert max(frames.shape[-2:]) <= 720
+            assert 300 < min(frames.shape[-2:]) <= 448
+            assert sample.sentence == sample.sentence.lower()
+            assert sample.gt_box_mask.any() and 'gt_span' in sample
+            h, w = frames.shape[-2:]
+            limit = torch.tensor([w, h, w, h]) + 1e-3
+            assert (sample.gt_boxes <= limit).all()
+
+
+def test_rates_are_the_published_ones():
+    for name, video in (('costa_hcstvg.py', 2e-5), ('costa_vidstg.py', 1e-5)):
+        cfg = read(name)
+        model = MODELS.build(shrink(cfg.model))
+        wrapper = build_optim_wrapper(model, copy.deepcopy(cfg.optim_wrapper))
+        rates = {g['name']: g['lr'] for g in wrapper.optimizer.param_groups}
+        assert rates['video'] == video and rates['text'] == 5e-5
+        assert rates['rest'] == 1e-4 == rates.get('temporal', 1e-4)
+        assert {g['weight_decay']
+                for g in wrapper.optimizer.param_groups} == {1e-4}
