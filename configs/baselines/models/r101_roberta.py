@@ -1,0 +1,16 @@
+# What STCAT and TubeDETR share at the published size: a 2D ResNet-101 with
+# frozen batch norms, stem and first stage, and RoBERTa-base.
+model = dict(
+    type='SpatioTemporalGrounder',
+    data_preprocessor=dict(type='STVGDataPreprocessor', pad_size_divisor=32),
+    backbone=dict(
+        type='CollaborativeResNet',
+        spatial=dict(
+            type='mmdet.ResNet',
+            depth=101,
+            frozen_stages=1,
+            norm_cfg=dict(type='BN', requires_grad=False),
+            norm_eval=True,
+            style='pytorch')),
+    text_encoder=dict(
+        type='HFTextEncoder', model_name='roberta-base', out_channels=256))
