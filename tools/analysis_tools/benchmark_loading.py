@@ -1,14 +1,16 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Time to load sampled frames, against the way of the published loaders.
 
-The published way: FFmpeg decodes the whole clip (or segment) into a pipe, the
-sampled frames are picked and resized.  Ours decodes what is needed and
-resizes what was sampled.  The ways are run in turn, so that a busy machine
-slows all of them, and the fastest round of each counts.
+The published way: FFmpeg decodes the whole video into a pipe, the sampled
+frames are picked and resized.  Ours decodes what is needed and resizes what
+was sampled.  The ways are run in turn, so that a busy machine slows all of
+them; the fastest round of each counts.  CPU seconds (child processes
+included) say how many such loaders a machine can feed.
 """
 import argparse
 import json
 import os
+import resource
 import subprocess
 import tempfile
 import time
@@ -23,6 +25,9 @@ from costa_mm.datasets.frame_cache import cache_path, read_cache
 from costa_mm.datasets.transforms.geometry import (resize_frames,
                                                    short_side_shape)
 from costa_mm.datasets.transforms.sampling import uniform_ids
+
+# wall and CPU seconds of every round, by name
+Times = Dict[str, List[Tuple[float, float]]]
 
 
 def parse_args() -> argparse.Namespace:
@@ -61,17 +66,14 @@ def make_clip(path: str, seconds: int, source: Optional[str]) -> str:
     return path
 
 
-def published(path: str, ids: np.ndarray,
-              segment: Tuple[int, int]) -> np.ndarray:
-    """The whole segment through a pipe, then the sampled frames."""
-    start, end = segment
+def published(path: str, ids: np.ndarray) -> np.ndarray:
+    """The whole video through a pipe, then the sampled frames."""
     done = subprocess.run([
-        ffmpeg_exe(), '-v', 'error', '-i', path, '-vf',
-        f'trim=start_frame={start}:end_frame={end}', '-f', 'rawvideo',
-        '-pix_fmt', 'rgb24', 'pipe:'
+        ffmpeg_exe(), '-v', 'error', '-i', path, '-fps_mode', 'passthrough',
+        '-f', 'rawvideo', '-pix_fmt', 'rgb24', 'pipe:'
     ], check=True, stdout=subprocess.PIPE)
     frames = np.frombuffer(done.stdout, np.uint8).reshape(-1, 360, 640, 3)
-    return frames[ids - start]
+    return frames[ids]
 
 
 def resized(frames: np.ndarray, shape: Tuple[int, int]) -> np.ndarray:
@@ -79,15 +81,14 @@ def resized(frames: np.ndarray, shape: Tuple[int, int]) -> np.ndarray:
     return resize_frames(np.ascontiguousarray(frames), *shape, 'bilinear')
 
 
-def ways(path: str, ids: np.ndarray, segment: Tuple[int, int],
-         shape: Tuple[int, int], cache: str, size: Tuple[int, int],
-         num_threads: int) -> Dict[str, Callable]:
+def ways(path: str, ids: np.ndarray, shape: Tuple[int, int], cache: str,
+         size: Tuple[int, int], num_threads: int) -> Dict[str, Callable]:
     """Every way to load the frames, by name."""
     store(CacheTask(cache, path, ids, *size, 95))
     stored = cache_path(cache, path)
     return {
         'published (pipe)':
-        lambda: resized(published(path, ids, segment), shape),
+        lambda: resized(published(path, ids), shape),
         'decord':
         lambda: resized(
             DecordReader(num_threads=num_threads).read(path, ids), shape),
@@ -99,9 +100,12 @@ def ways(path: str, ids: np.ndarray, segment: Tuple[int, int],
     }
 
 
-def measure(functions: Dict[str, Callable],
-            rounds: int) -> Dict[str, List[float]]:
-    """Seconds of each function in each round, run in turn."""
+def measure(functions: Dict[str, Callable], rounds: int) -> Times:
+    """Seconds of each function in each round, run in turn.
+
+    Returns:
+        dict[str, list[tuple[float, float]]]: Wall and CPU seconds by name.
+    """
     reference = None
     for name, function in functions.items():  # warm-up, and equal frames
         frames = function()
@@ -110,13 +114,23 @@ def measure(functions: Dict[str, Callable],
         error = np.abs(frames.astype(int) - reference).mean()
         if name != 'cache' and error > 0.5:
             raise RuntimeError(f'{name} gives other frames: {error:.2f}')
-    times: Dict[str, List[float]] = {name: [] for name in functions}
+    times: Times = {name: [] for name in functions}
     for _ in range(rounds):
         for name, function in functions.items():
-            start = time.perf_counter()
+            wall, cpu = time.perf_counter(), cpu_seconds()
             function()
-            times[name].append(time.perf_counter() - start)
+            times[name].append(
+                (time.perf_counter() - wall, cpu_seconds() - cpu))
     return times
+
+
+def cpu_seconds() -> float:
+    """CPU time of this process and its finished children."""
+    own, children, *_ = (
+        resource.getrusage(who)
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return (own.ru_utime + own.ru_stime + children.ru_utime +
+            children.ru_stime)
 
 
 def main() -> None:
@@ -135,8 +149,7 @@ def main() -> None:
                 shape = short_side_shape(360, 640, *size)
                 cache = os.path.join(folder, f'cache{size[0]}')
                 times = measure(
-                    ways(path, ids, segment, shape, cache, size,
-                         args.num_threads), args.rounds)
+                    ways(path, ids, shape, cache, size, args.num_threads), args.rounds)
                 name = f'{title}, {args.num_frames} frames at ' \
                        f'{shape[0]} x {shape[1]}'
                 out[name] = table(name, times)
@@ -145,15 +158,16 @@ def main() -> None:
             json.dump(out, f, indent=1)
 
 
-def table(title: str, times: Dict[str, List[float]]) -> dict:
-    """Print one table; seconds of the fastest round and the median."""
+def table(title: str, times: Times) -> dict:
+    """Print one table and return its figures."""
     print(title)
-    best = {name: min(values) for name, values in times.items()}
+    print(f"  {'':18s} {'wall':>8s} {'':>8s} {'CPU':>10s}")
+    best = {name: np.min(values, axis=0) for name, values in times.items()}
     base = best['published (pipe)']
-    for name, values in times.items():
-        print(f'  {name:18s} {best[name]:6.3f} s (median '
-              f'{np.median(values):6.3f} s)  {base / best[name]:5.2f} x')
-    return dict(best=best, times=times)
+    for name, (wall, cpu) in best.items():
+        print(f'  {name:18s} {wall:6.3f} s {base[0] / wall:6.2f} x '
+              f'{cpu:6.3f} s {base[1] / cpu:6.2f} x')
+    return {name: values for name, values in times.items()}
 
 
 if __name__ == '__main__':
