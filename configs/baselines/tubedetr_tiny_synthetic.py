@@ -1,0 +1,22 @@
+# TubeDETR on the synthetic benchmark with CoSTA-tiny's data, schedule, text
+# encoder, 2D pathway and sizes.  16 frames are few, so every second one is
+# slow.
+_base_ = '../synthetic/costa_tiny_synthetic.py'
+stride = 2
+model = dict(
+    # its backbone sends gradients from slow frames only
+    backbone=dict(
+        type='StridedGradResNet', temporal=None, grad_stride=stride),
+    neck=dict(type='TubeDETRFusionNeck', stride=stride, fast=True),
+    head=dict(
+        _delete_=True,
+        type='TubeDETRHead',
+        embed_dims=64,
+        num_layers=2,
+        num_heads=4,
+        feedforward_channels=128,
+        dropout=0.,
+        span_dropout=0.,
+        loss_bbox=dict(type='mmdet.L1Loss', loss_weight=5.),
+        loss_giou=dict(type='mmdet.GIoULoss', loss_weight=4.),
+        loss_span=dict(type='SpanKLLoss', sigma=1., loss_weight=10.)))
