@@ -5,6 +5,7 @@
 mirrors a video may exchange them word for word.
 """
 from types import MappingProxyType
+from typing import Optional
 
 import numpy as np
 
@@ -38,22 +39,27 @@ def describe_look(look: Look) -> str:
     return ' '.join(w for w in words if w)
 
 
-def describe_event(event: Event, rng: np.random.Generator) -> str:
-    """For instance 'moves left, then grows'."""
-    verbs = [VERBS[k][rng.integers(len(VERBS[k]))] for k in event]
+def describe_event(event: Event,
+                   rng: np.random.Generator,
+                   wordings: Optional[int] = None) -> str:
+    """For instance 'moves left, then grows', in the first few wordings."""
+    known = [VERBS[k][:wordings] for k in event]
+    verbs = [verbs[rng.integers(len(verbs))] for verbs in known]
     if len(verbs) == 1:
         return verbs[0]
     return THEN[rng.integers(len(THEN))].format(*verbs)
 
 
-def write_sentence(query: Query, rng: np.random.Generator) -> str:
+def write_sentence(query: Query,
+                   rng: np.random.Generator,
+                   wordings: Optional[int] = None) -> str:
     """A sentence for a query, in one of several wordings."""
     rest = ''
     if query.relation is not None:
         kind, look, event = query.relation
         rest = (f' {kind} the {describe_look(look)} '
-                f'{describe_event(event, rng)}')
-    event = describe_event(query.event, rng)
+                f'{describe_event(event, rng, wordings)}')
+    event = describe_event(query.event, rng, wordings)
     if query.look is None:
         form = INTERROGATIVE[rng.integers(len(INTERROGATIVE))]
         return form.format(event=event, rest=rest)

@@ -10,7 +10,7 @@ from typing import Mapping, Optional, Tuple
 
 #: Part of every record of a generated folder; goes up whenever the same
 #: arguments would give other annotations or videos.
-GENERATOR_VERSION = '1.1'
+GENERATOR_VERSION = '1.2'
 
 #: Names and RGB values, chosen to stay apart after chroma subsampling.
 COLOURS: Mapping[str, Tuple[int, int, int]] = MappingProxyType({
@@ -42,6 +42,8 @@ class Level:
             frame side); one class only: no size word in the sentences.
         recipes (dict): Share of each kind of sentence (:mod:`.scripts`).
         relations (tuple[str]): Relations in time that sentences use.
+        wordings (int, optional): How many of an action's wordings are used,
+            from the first; all by default.
         extra_action (float): Probability that an object acts once more.
         max_overlap (float): Largest part of the smaller of two boxes that
             the other may cover.
@@ -60,6 +62,7 @@ class Level:
     sizes: Mapping[Optional[str], Tuple[float, float]]
     recipes: Mapping[str, float]
     relations: Tuple[str, ...] = ('while', )
+    wordings: Optional[int] = None
     extra_action: float = 0.
     max_overlap: float = 0.
     pillar: float = 0.
@@ -88,12 +91,13 @@ class Level:
 LEVELS: Mapping[str, Level] = MappingProxyType({
     'easy':
     Level(
-        num_colours=6,
-        num_shapes=4,
-        num_actions=8,
+        num_colours=4,
+        num_shapes=3,
+        num_actions=6,
         num_objects=(3, 3),
         sizes={None: (0.28, 0.33)},
-        recipes={'simple': 1.}),
+        recipes={'simple': 1.},
+        wordings=1),
     'medium':
     Level(
         num_colours=8,
