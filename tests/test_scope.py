@@ -11,7 +11,7 @@ import costa_mm.datasets
 import costa_mm.engine
 import costa_mm.evaluation
 import costa_mm.models
-import costa_mm.visualization
+import costa_mm.visualization  # noqa: F401
 from costa_mm import registry
 
 MODELS = {

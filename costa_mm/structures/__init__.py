@@ -2,11 +2,12 @@
 """What passes between the parts: tubes, data samples and named tuples."""
 from .data_sample import TubeDataSample
 from .epoch_index import EpochIndex
-from .stages import (FusedMemory, TextFeatures, TubeOutputs, VideoBatch,
-                     VisualFeatures)
+from .stages import (AttentionMaps, FusedMemory, TextFeatures, TubeOutputs,
+                     VideoBatch, VisualFeatures)
 from .tube import Tube, dump_tubes, load_tubes
 
 __all__ = [
-    'EpochIndex', 'FusedMemory', 'TextFeatures', 'Tube', 'TubeDataSample',
-    'TubeOutputs', 'VideoBatch', 'VisualFeatures', 'dump_tubes', 'load_tubes'
+    'AttentionMaps', 'EpochIndex', 'FusedMemory', 'TextFeatures', 'Tube',
+    'TubeDataSample', 'TubeOutputs', 'VideoBatch', 'VisualFeatures',
+    'dump_tubes', 'load_tubes'
 ]

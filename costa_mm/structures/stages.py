@@ -98,3 +98,17 @@ class TubeOutputs(NamedTuple):
     attendance_enc: Optional[Tensor] = None
     time_attention: Optional[Tensor] = None
     cell_attention: Optional[Tensor] = None
+
+
+class AttentionMaps(NamedTuple):
+    """Where the spatial decoder looks in one video (Fig. 6 of CoSTA).
+
+    Weights are means over heads; those of a layer and frame sum to 1 over
+    cells and words together.
+
+    Attributes:
+        cells (Tensor): (K, T, h, w), without padded frames and cells.
+        words (Tensor): (K, T, L), without padded words.
+    """
+    cells: Tensor
+    words: Tensor

@@ -68,7 +68,8 @@ def test_factors_by_hand(step, options, factor):
 def steps(scheduler, wrapper, count):
     rates = []
     for _ in range(count):
-        rates.append({g['name']: g['lr'] for g in wrapper.optimizer.param_groups})
+        groups = wrapper.optimizer.param_groups
+        rates.append({g['name']: g['lr'] for g in groups})
         wrapper.step()
         scheduler.step()
     return rates

@@ -18,8 +18,7 @@ import argparse
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from costa_mm.engine.checkpoint_io import (read_checkpoint,
-                                           save_checkpoint_file)
+from costa_mm.engine.checkpoint_io import read_checkpoint, save_checkpoint_file
 from costa_mm.models.utils.pretrained import (backbone_names,
                                               load_mapped_weights)
 from costa_mm.models.utils.published_checkpoints import (convert_checkpoint,

@@ -5,7 +5,6 @@ from typing import Dict, List, Optional, Sequence
 from mmengine.optim.scheduler.param_scheduler import INF, _ParamScheduler
 
 from costa_mm.registry import PARAM_SCHEDULERS
-
 from .group_constructor import REST
 
 _OPTIONS = {'warmup', 'milestones', 'gamma', 'to_zero'}

@@ -3,15 +3,15 @@
 from typing import Dict, List, Optional, Union
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
-from costa_mm.structures import (FusedMemory, TextFeatures, Tube,
-                                 TubeDataSample, TubeOutputs, VideoBatch,
+from costa_mm.structures import (AttentionMaps, FusedMemory, TextFeatures,
+                                 Tube, TubeDataSample, TubeOutputs, VideoBatch,
                                  VisualFeatures)
-
 from ..utils import (SampledTube, TestConfig, decode_tubes, densify_boxes,
                      merge_passes)
 
@@ -138,6 +138,47 @@ class SpatioTemporalGrounder(BaseModel):
         """Everything up to the neck."""
         text = self.encode_text([s.sentence for s in data_samples])
         return self.neck(self.extract_video(inputs), text)
+
+    @torch.no_grad()
+    def attention_maps(
+            self, inputs: VideoBatch,
+            data_samples: List[TubeDataSample]) -> List[AttentionMaps]:
+        """Where the spatial decoder looks, in one pass over all frames.
+
+        Training and prediction never make these weights; this method does,
+        and switches back afterwards.
+
+        Args:
+            inputs (VideoBatch): From the data preprocessor.
+            data_samples (list[TubeDataSample]): B samples.
+
+        Returns:
+            list[AttentionMaps]: One per video.
+
+        Raises:
+            ValueError: If the head has no such weights to show.
+        """
+        if not hasattr(self.head, 'need_attention'):
+            raise ValueError(f'{type(self.head).__name__} shows no attention')
+        text = self.encode_text([s.sentence for s in data_samples])
+        visual = self.extract_video(inputs)
+        before = self.head.need_attention
+        self.head.need_attention = True
+        try:
+            weights = self.head.predict(self.neck(visual, text)).cell_attention
+        finally:
+            self.head.need_attention = before
+        height, width = visual.cell_mask.shape[1:]
+        maps = []
+        for i, duration in enumerate(inputs.durations):
+            own = weights[:, i, :duration]  # (K, T, h*w + L)
+            cells = own[..., :height * width].unflatten(-1, (height, width))
+            rows = int((~visual.cell_mask[i]).any(1).sum())
+            columns = int((~visual.cell_mask[i]).any(0).sum())
+            maps.append(
+                AttentionMaps(cells[..., :rows, :columns],
+                              own[..., height * width:][..., ~text.mask[i]]))
+        return maps
 
     # ----------------------------------------------------------- prediction
     def _predict_pass(self, inputs: VideoBatch, text: TextFeatures,

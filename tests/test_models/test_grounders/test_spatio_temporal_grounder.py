@@ -1,13 +1,13 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 import copy
+from unittest import mock
 
 import numpy as np
 import pytest
 import torch
-from tiny_model import (build, grounder_cfg, head_cfg, make_batch,
-                        make_sample, neck_cfg, take)
+from tiny_model import (build, grounder_cfg, head_cfg, make_batch, make_sample,
+                        neck_cfg, take)
 from torch.testing import assert_close
-
 
 
 def run(model, batch, mode):
@@ -199,6 +199,37 @@ def test_parts_may_be_modules():
         setattr(other, name, getattr(one, name))
     a, b = (predict(m, make_batch()) for m in (one, other))
     assert_equal_predictions(a[0], b[0])
+
+
+def test_attention_maps_on_request():
+    model, batch = build(grounder_cfg()), make_batch()
+    data = model.data_preprocessor(copy.deepcopy(batch))
+    first, second = model.attention_maps(**data)
+    # layers, frames, cells of 32 pixels; words with begin and end
+    assert first.cells.shape == (2, 5, 1, 2) and first.words.shape == (2, 5, 8)
+    assert second.cells.shape == (2, 3, 2, 1)
+    assert second.words.shape == (2, 3, 5)
+    for maps in (first, second):
+        total = maps.cells.sum((2, 3)) + maps.words.sum(2)
+        assert_close(total, torch.ones_like(total))
+    assert model.head.need_attention is False
+
+
+def test_attention_is_not_made_unless_asked_for():
+    model = build(grounder_cfg())
+    from costa_mm.models.layers import attention
+    seen, before = [], attention.attend
+
+    def attend(*args, need_weights=False, **kwargs):
+        seen.append(need_weights)
+        return before(*args, need_weights=need_weights, **kwargs)
+
+    with mock.patch.object(attention, 'attend', attend):
+        predict(model, make_batch())
+        assert seen and not any(seen)
+        data = model.data_preprocessor(make_batch())
+        model.attention_maps(**data)
+        assert any(seen)
 
 
 def test_bad_arguments_raise():

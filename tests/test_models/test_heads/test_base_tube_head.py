@@ -4,8 +4,7 @@ import torch
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from torch.testing import assert_close
 
-from costa_mm.models.heads import (BaseTubeHead, TubeTargets,
-                                   labels_from_span)
+from costa_mm.models.heads import BaseTubeHead, TubeTargets, labels_from_span
 from costa_mm.structures import TubeOutputs
 
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from costa_mm.models.heads import (EventQuery, labels_from_span,
-                                   select_labels, span_from_logits)
+from costa_mm.models.heads import (EventQuery, labels_from_span, select_labels,
+                                   span_from_logits)
 from costa_mm.models.heads.entangled_query import joint_span_scores
 
 

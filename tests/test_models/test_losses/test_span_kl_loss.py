@@ -5,8 +5,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from costa_mm.models.losses import (SpanKLLoss, gaussian_targets,
-                                    span_kl_loss)
+from costa_mm.models.losses import SpanKLLoss, gaussian_targets, span_kl_loss
 
 
 def no_mask(num, length):

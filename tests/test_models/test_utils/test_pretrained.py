@@ -124,3 +124,48 @@ def test_tool(tmp_path, monkeypatch, capsys):
     for k, v in video.items():
         assert_close(state[f'backbone.temporal.{k}'], v)
     assert 'missing: 0' in capsys.readouterr().out
+
+
+def mdetr_state():
+    """MDETR's names and shapes: TubeDETR's without what it added."""
+    lines = (ROOT / 'tests' / 'data' /
+             'tubedetr_full_state_dict_names.txt').read_text().splitlines()
+    added = ('transformer.time_embed', 'transformer.fast_', 'sted_embed')
+    state = {}
+    for line in lines:
+        name, shape = line.split('\t')
+        if not name.startswith(added):
+            shape = [int(n) for n in shape.strip('()').split(',') if n.strip()]
+            state[name] = torch.zeros(1).expand(shape)  # no memory
+    state['class_embed.weight'] = torch.zeros(256, 256)
+    state['contrastive_align_projection_text.weight'] = torch.zeros(64, 256)
+    return state
+
+
+def test_mdetrs_names_and_shapes_fit_the_papers_model():
+    from costa_mm.models.utils.published_checkpoints import convert_checkpoint
+    from costa_mm.models.utils.published_names import MDETR_COSTA
+    args = argparse.Namespace(backbone='resnet101')
+    out = convert_checkpoint(dict(model=mdetr_state(), args=args), MDETR_COSTA)
+    cfg = Config.fromfile(ROOT / 'configs' / 'costa_hcstvg.py').model
+    cfg.text_encoder.pop('model_name')
+    cfg.text_encoder.update(
+        pretrained=False,
+        config=dict(
+            model_type='roberta',
+            vocab_size=50265,
+            max_position_embeddings=514,
+            type_vocab_size=1))
+    with torch.device('meta'):
+        own = MODELS.build(cfg).state_dict()
+    state = out.checkpoint['state_dict']
+    wrong = {
+        n: v.shape
+        for n, v in state.items() if n not in own or own[n].shape != v.shape
+    }
+    assert wrong == {}
+    # 2D backbone, text and projection are complete
+    for part in ('backbone.spatial.', 'text_encoder.', 'neck.input_proj.',
+                 'neck.spatial_layers.', 'head.spatial_decoder.box_head.'):
+        assert {n for n in own if n.startswith(part)} <= set(state)
+    assert 'head.spatial_decoder.layers.5.self_attn.q_proj.weight' in state

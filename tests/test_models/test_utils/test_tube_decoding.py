@@ -5,8 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from costa_mm.models.utils import (TestConfig, best_spans, decode_tubes,
-                                   densify_boxes, merge_passes,
-                                   to_source_span)
+                                   densify_boxes, merge_passes, to_source_span)
 from costa_mm.structures import TubeOutputs
 
 CFG = TestConfig()

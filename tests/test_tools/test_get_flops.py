@@ -1,0 +1,59 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import tiny_model
+from mmengine.config import Config
+
+TOOL = Path(
+    __file__).resolve().parents[2] / 'tools/analysis_tools/get_flops.py'
+
+
+def run(monkeypatch, capsys, *args):
+    monkeypatch.setattr(sys, 'argv', [str(TOOL), *map(str, args)])
+    runpy.run_path(str(TOOL), run_name='__main__')
+    rows = {}
+    for line in capsys.readouterr().out.splitlines()[2:]:
+        name, *numbers = line.rsplit(maxsplit=4)
+        rows[name.strip()] = [
+            float(n) if n != '-' else None for n in numbers
+        ]
+    return rows
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / 'tiny.py'
+    Config(dict(model=tiny_model.grounder_cfg())).dump(path)
+    return path
+
+
+def test_sizes_add_up(config, monkeypatch, capsys):
+    rows = run(monkeypatch, capsys, config, '--no-flops')
+    total = rows.pop('total')
+    model = tiny_model.build(tiny_model.grounder_cfg())
+    count = sum(v.numel() for v in model.state_dict().values())
+    assert total[0] == pytest.approx(count / 1e6, abs=1e-3)
+    for k in range(3):
+        assert sum(r[k] for r in rows.values()) == pytest.approx(
+            total[k], abs=0.01)
+    assert total[3] is None
+
+
+def test_flops_grow_with_the_video(config, monkeypatch, capsys):
+    small = run(monkeypatch, capsys, config, '--shape', 2, 256, 256)
+    large = run(monkeypatch, capsys, config, '--shape', 8, 256, 256)
+    assert small['backbone.spatial'][3] > 0
+    assert large['backbone.spatial'][3] == pytest.approx(
+        4 * small['backbone.spatial'][3], rel=0.1)
+
+
+def test_unknown_text_encoders_must_be_loaded(tmp_path, monkeypatch, capsys):
+    cfg = tiny_model.grounder_cfg(
+        text_encoder=dict(
+            type='costa_mm.HFTextEncoder', model_name='bert-huge'))
+    Config(dict(model=cfg)).dump(tmp_path / 'a.py')
+    with pytest.raises(SystemExit, match='--load-text'):
+        run(monkeypatch, capsys, tmp_path / 'a.py', '--no-flops')

@@ -1,0 +1,155 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Size and cost of a model, part by part.
+
+State elements are what the papers of this field report as parameters: all
+numbers of a checkpoint, statistics of frozen batch norms included.  FLOPs are
+multiply-adds of one forward pass over one video, as fvcore and mmengine count
+them; a custom or fused operator that they do not know counts 0.
+"""
+import argparse
+from typing import Dict, List, Tuple
+
+import numpy as np
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.registry import init_default_scope
+from torch import nn
+
+from costa_mm.registry import MODELS
+from costa_mm.structures import TubeDataSample
+
+SENTENCE = 'the man in black clothes walks behind the woman and sits down'
+PARTS = ('backbone.spatial', 'backbone.temporal', 'backbone.connections',
+         'text_encoder.model', 'text_encoder.proj', 'text_encoder.norm',
+         'neck.input_proj', 'neck.spatial_layers', 'neck.temporal_layers',
+         'head.temporal_decoder', 'head.event_query', 'head.spatial_decoder')
+ROBERTA_BASE = dict(
+    model_type='roberta',
+    vocab_size=50265,
+    max_position_embeddings=514,
+    type_vocab_size=1)
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description='Size and cost of a model')
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--shape',
+        type=int,
+        nargs=3,
+        default=(64, 448, 448),
+        metavar=('T', 'H', 'W'),
+        help='frames, height and width of the video')
+    parser.add_argument(
+        '--no-flops',
+        action='store_true',
+        help='sizes only: nothing is computed and no memory is needed')
+    parser.add_argument(
+        '--load-text',
+        action='store_true',
+        help='load the text encoder as configured; by default one of the '
+        'size of roberta-base is made without asking a hub')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    return parser.parse_args()
+
+
+def offline(model: dict) -> dict:
+    """The model config with a text encoder that is made, not loaded."""
+    text = dict(model['text_encoder'])
+    if text.get('pretrained', True):
+        name = text.pop('model_name', 'roberta-base')
+        if name != 'roberta-base':
+            raise SystemExit(
+                f'the size of {name} is not known here; use --load-text')
+        text.update(pretrained=False, config=ROBERTA_BASE)
+    return {**model, 'text_encoder': text}
+
+
+def count(module: nn.Module) -> Tuple[int, int, int]:
+    """Elements of the state, parameters, trainable parameters."""
+    state = sum(v.numel() for v in module.state_dict().values())
+    params = [(p.numel(), p.requires_grad) for p in module.parameters()]
+    return (state, sum(n for n, _ in params), sum(n for n, t in params if t))
+
+
+def rows(model: nn.Module, flops: Dict[str, float]) -> List[tuple]:
+    """One row per part, then what is left of a part's parent, then all."""
+    modules = dict(model.named_modules())
+    table = []
+    for parent in ('backbone', 'text_encoder', 'neck', 'head'):
+        whole = np.array([*count(modules[parent]), flops.get(parent, 0)])
+        rest = whole.astype(float)
+        for name in PARTS:
+            part = modules.get(name)
+            if name.startswith(f'{parent}.') and part is not None:
+                # a list of layers is never called itself
+                cost = flops.get(name) or sum(
+                    flops.get(f'{name}.{child}', 0)
+                    for child, _ in part.named_children())
+                numbers = np.array([*count(part), cost], dtype=float)
+                rest -= numbers
+                table.append((name, *numbers))
+        table.append((f'{parent}, rest', *rest))
+    table.append(('total', *count(model), flops.get('', 0)))
+    return table
+
+
+def measure(model: nn.Module, shape: Tuple[int, int, int]) -> dict:
+    """Multiply-adds by module name, of one forward pass."""
+    from mmengine.analysis import FlopAnalyzer
+    length, height, width = shape
+    video = torch.zeros(length, 3, height, width, dtype=torch.uint8)
+    sample = TubeDataSample(metainfo=dict(sentence=SENTENCE))
+    data = model.data_preprocessor(
+        dict(inputs=[video], data_samples=[sample]))
+    frames, durations, frame_mask, pixel_mask = data['inputs']
+
+    class Forward(nn.Module):
+        """Tensors in, tensors out, as tracing wants it."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, frames, frame_mask, pixel_mask):
+            """Raw boxes and span logits."""
+            batch = type(data['inputs'])(frames, durations, frame_mask,
+                                         pixel_mask)
+            outs = self.model(batch, [sample], mode='tensor')
+            return outs.boxes, outs.span_logits
+
+    analyzer = FlopAnalyzer(Forward(), (frames, frame_mask, pixel_mask))
+    analyzer.unsupported_ops_warnings(False)
+    analyzer.uncalled_modules_warnings(False)
+    with torch.no_grad():
+        found = analyzer.by_module()
+    return {
+        name.removeprefix('model').removeprefix('.'): value
+        for name, value in found.items() if name.startswith('model')
+    }
+
+
+def main() -> None:
+    """Print the table."""
+    args = parse_args()
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    init_default_scope(cfg.get('default_scope', 'costa_mm'))
+    config = cfg.model if args.load_text else offline(cfg.model)
+    with torch.device('meta' if args.no_flops else 'cpu'):
+        model = MODELS.build(config).eval()
+    flops = {} if args.no_flops else measure(model, tuple(args.shape))
+    print(f'{args.config}, {args.shape[0]} frames of '
+          f'{args.shape[1]} x {args.shape[2]}')
+    print(f'{"part":26}{"state/M":>10}{"params/M":>10}{"trained/M":>11}'
+          f'{"GFLOPs":>10}')
+    for name, state, params, trained, cost in rows(model, flops):
+        gflops = f'{cost / 1e9:10.3f}' if flops else f'{"-":>10}'
+        print(f'{name:26}{state / 1e6:10.3f}{params / 1e6:10.3f}'
+              f'{trained / 1e6:11.3f}{gflops}')
+
+
+if __name__ == '__main__':
+    main()
