@@ -1,4 +1,4 @@
-# TubeDETR on HC-STVG v1, published settings (resolution 352, temporal stride 4):
+# TubeDETR on HC-STVG v1, published settings (resolution 352, stride 4):
 #   tools/dist_train.sh configs/baselines/tubedetr_hcstvg.py 8
 _base_ = [
     './models/tubedetr_r101.py', '../_base_/datasets/hcstvg_v1.py',

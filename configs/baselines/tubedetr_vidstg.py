@@ -1,4 +1,4 @@
-# TubeDETR on VidSTG, published settings (resolution 352, temporal stride 4):
+# TubeDETR on VidSTG, published settings (resolution 352, stride 4):
 #   tools/dist_train.sh configs/baselines/tubedetr_vidstg.py 8
 _base_ = [
     './models/tubedetr_r101.py', '../_base_/datasets/vidstg.py',

@@ -1,0 +1,104 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Published settings of the baselines' configs (see also test_configs.py)."""
+import copy
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope
+from tiny_model import BASE, C, text_cfg
+
+import costa_mm.engine  # noqa: F401
+from costa_mm.registry import MODELS
+
+ROOT = Path(__file__).resolve().parents[1] / 'configs' / 'baselines'
+RATES = dict(
+    stcat_hcstvg=dict(rest=1e-4, video=2e-5, text=5e-5, temporal=1e-4),
+    stcat_vidstg=dict(rest=1e-4, video=1e-5, text=5e-5),
+    tubedetr_hcstvg=dict(rest=5e-5, video=1e-5, text=5e-5),
+    tubedetr_vidstg=dict(rest=5e-5, video=1e-5, text=5e-5))
+EPOCHS = dict(
+    stcat_hcstvg=90, stcat_vidstg=10, tubedetr_hcstvg=40, tubedetr_vidstg=10)
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    """Tools set the scope of the config; tests do it here."""
+    before = dict(DefaultScope._instance_dict)
+    DefaultScope._instance_dict.clear()
+    DefaultScope.get_instance('test_baselines', scope_name='costa_mm')
+    yield
+    DefaultScope._instance_dict.clear()
+    DefaultScope._instance_dict.update(before)
+
+
+def shrunk(cfg):
+    """The model with small parts of the same kinds."""
+    model = copy.deepcopy(cfg.model)
+    model.backbone.spatial.update(
+        depth=18, base_channels=BASE, stem_channels=BASE)
+    model.text_encoder = text_cfg()
+    small = dict(
+        embed_dims=C, num_layers=1, num_heads=2, feedforward_channels=16)
+    model.neck.update(in_channels=8 * BASE, **small)
+    model.head.update(**small)
+    return MODELS.build(model)
+
+
+@pytest.mark.parametrize('name', sorted(RATES))
+def test_rates_and_lengths(name):
+    cfg = Config.fromfile(ROOT / f'{name}.py')
+    model = shrunk(cfg)
+    wrapper = build_optim_wrapper(model, copy.deepcopy(cfg.optim_wrapper))
+    groups = wrapper.optimizer.param_groups
+    assert {g['name']: g['lr'] for g in groups} == RATES[name]
+    assert {g['weight_decay'] for g in groups} == {1e-4}
+    assert cfg.optim_wrapper.clip_grad.max_norm == 0.1
+    assert cfg.train_cfg.max_epochs == EPOCHS[name]
+    assert cfg.param_scheduler.end == EPOCHS[name]
+    assert cfg.train_dataloader.batch_size == 1
+    assert any(h.type == 'STVGEMAHook' for h in cfg.custom_hooks)
+    # TubeDETR's text projection goes with the rest, STCAT's with the text
+    text = {
+        id(p)
+        for g in groups if g['name'] == 'text' for p in g['params']
+    }
+    projection = id(model.text_encoder.proj.weight)
+    assert (projection in text) == name.startswith('stcat')
+
+
+@pytest.mark.parametrize('name', ['hcstvg', 'vidstg', 'tiny_synthetic'])
+def test_gradients_come_from_tubedetrs_slow_frames(name):
+    model = Config.fromfile(ROOT / f'tubedetr_{name}.py').model
+    assert model.backbone.type == 'StridedGradResNet'
+    assert model.backbone.grad_stride == model.neck.stride
+    assert model.backbone.get('temporal') is None
+
+
+@pytest.mark.parametrize('name', ['hcstvg', 'vidstg'])
+def test_weights_of_the_losses(name):
+    stcat = Config.fromfile(ROOT / f'stcat_{name}.py').model.head
+    tube = Config.fromfile(ROOT / f'tubedetr_{name}.py').model.head
+    giou = dict(hcstvg=4., vidstg=3.)[name]
+    assert stcat.loss_giou.loss_weight == giou
+    assert tube.loss_giou.loss_weight == 2.
+    for head, sigma in ((stcat, 2.), (tube, 1.)):
+        assert head.loss_bbox.loss_weight == 5.
+        assert head.loss_span.loss_weight == 10.
+        assert head.loss_span.sigma == sigma
+        assert head.loss_guided.loss_weight == 1.
+    assert stcat.loss_attend_dec.loss_weight == 2.
+    assert stcat.loss_attend_dec.outside_weight == 0.3
+
+
+def test_stcat_is_tested_in_two_passes():
+    for name in ('hcstvg', 'vidstg'):
+        cfg = Config.fromfile(ROOT / f'stcat_{name}.py')
+        assert cfg.model.test_cfg.two_pass
+        train, test = (
+            next(t for t in loader.dataset.pipeline
+                 if t.type == 'SampleFrames')
+            for loader in (cfg.train_dataloader, cfg.test_dataloader))
+        key = 'fps' if name == 'hcstvg' else 'num_frames'
+        assert test[key] == 2 * train[key]
