@@ -193,3 +193,45 @@ def _clean_tube(draft: Draft, span: Tuple[int, int],
         num_frames=draft.num_frames,
         fps=draft.fps,
         factors=draft.factors)
+
+
+def pack_tube(record: dict) -> dict:
+    """The record with its tube in few bytes, for holding many of them.
+
+    VidSTG trains on 80,684 tubes of some 200 boxes, whose corners are whole
+    numbers: as int16 and without the numbers of consecutive frames they take
+    a fifth of the memory.  Nothing is rounded.
+
+    Args:
+        record (dict): With ``gt_tube``; not changed.
+
+    Returns:
+        dict: For :func:`unpack_tube`.
+    """
+    tube = record['gt_tube']
+    if tube is None:
+        return record
+    boxes, ids = tube.boxes, tube.frame_ids
+    if (np.abs(boxes) < 2**15).all() and (boxes == np.rint(boxes)).all():
+        boxes = boxes.astype(np.int16)
+    if len(ids) and ids[-1] - ids[0] == len(ids) - 1:
+        ids = int(ids[0])
+    return dict(record, gt_tube=(tube.span, ids, boxes))
+
+
+def unpack_tube(record: dict) -> None:
+    """Undo :func:`pack_tube` in place."""
+    packed = record['gt_tube']
+    if not isinstance(packed, tuple):
+        return
+    span, ids, boxes = packed
+    if isinstance(ids, int):
+        ids = np.arange(ids, ids + len(boxes), dtype=np.int64)
+    record['gt_tube'] = Tube(
+        span=span,
+        frame_ids=ids,
+        boxes=boxes,
+        qtype=record['qtype'],
+        num_frames=record['num_frames'],
+        fps=record['fps'],
+        factors=record['factors'])

@@ -9,7 +9,8 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from costa_mm.registry import DATASETS, TRANSFORMS
-from .drafts import Draft, finish_record, probe_missing
+from .drafts import (Draft, finish_record, pack_tube, probe_missing,
+                     unpack_tube)
 from .own_format import is_own_format, iter_own_format
 from .readers import BaseVideoReader, VideoReadError
 from .records import FileFolder, LeftOut, read_json, schema_error
@@ -210,6 +211,10 @@ class BaseSTVGDataset(BaseDataset):
             return self.data_list
         return super()._get_unserialized_subset(indices)
 
+    def _serialize_data(self) -> tuple:
+        self.data_list = [pack_tube(record) for record in self.data_list]
+        return super()._serialize_data()
+
     # -- giving samples -----------------------------------------------------
     def __getitem__(self, idx: int) -> Any:
         """The packed sample of an index (see ``on_error`` for broken videos).
@@ -237,6 +242,12 @@ class BaseSTVGDataset(BaseDataset):
         raise VideoReadError(
             f'{MAX_DRAWS} samples in a row could not be read, the last '
             f'sample asked for was {int(idx)} of {self.ann_file}')
+
+    def get_data_info(self, idx: int) -> dict:
+        """The record of an index, a copy of its own."""
+        record = super().get_data_info(int(idx))
+        unpack_tube(record)
+        return record
 
     def prepare_data(self, idx: int) -> Any:
         """The packed sample of an index; a broken video raises."""

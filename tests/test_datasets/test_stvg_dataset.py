@@ -8,6 +8,8 @@ import pytest
 
 from costa_mm.datasets import (HCSTVGDataset, SchemaError, STVGDataset,
                                VidSTGDataset)
+from costa_mm.datasets.drafts import pack_tube, unpack_tube
+from costa_mm.structures import Tube
 
 PIPELINE = [
     dict(type='SampleFrames', num_frames=8),
@@ -171,8 +173,21 @@ def test_lazy_init(build):
     assert dataset[0]['inputs'].shape == (8, 3, 64, 96)
 
 
-def test_a_large_set_stays_small():
-    """VidSTG trains on 80,684 tubes of some 270 boxes."""
-    from costa_mm.structures import Tube
-    tube = Tube((0, 270), np.arange(270), np.ones((270, 4)))
-    assert len(pickle.dumps(tube, -1)) < 12000
+@pytest.mark.parametrize('ids, boxes', [
+    (np.arange(100, 370), np.full((270, 4), 5.)),
+    (np.array([3, 4, 7]), np.array([[1, 2, 3.5, 4]] * 3)),
+    (np.array([3]), np.array([[1, 2, 40000, 4]])),
+    (np.zeros(0), np.zeros((0, 4))),
+])
+def test_a_packed_tube_is_the_same(ids, boxes):
+    tube = Tube((3, 400), ids, boxes, 'declarative', 500, 25.0, dict(a=1))
+    record = dict(gt_tube=tube, qtype='declarative', num_frames=500,
+                  fps=25.0, factors=dict(a=1), sample_id='x')
+    packed = pack_tube(record)
+    assert record['gt_tube'] is tube
+    if len(ids) == 270:  # VidSTG trains on 80,684 such tubes
+        assert len(pickle.dumps(packed, -1)) < 3000
+    packed = pickle.loads(pickle.dumps(packed))
+    unpack_tube(packed)
+    assert packed['gt_tube'].to_dict() == tube.to_dict()
+    assert packed['gt_tube'].boxes.dtype == np.float64
