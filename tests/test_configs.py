@@ -1,6 +1,8 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Every shipped config is read, built at its size, and trained for a step."""
+import ast
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -116,12 +118,11 @@ def _shrink_sizes(value: Any) -> Any:
 
 def depth(path: Path) -> int:
     """Files on the longest chain of ``_base_``, this one included."""
-    scope: dict = {}
-    lines = path.read_text()
-    if '_base_' not in lines:
+    found = re.search(r"^_base_ = (\[.*?\]|'.*?')", path.read_text(),
+                      re.DOTALL | re.MULTILINE)
+    if found is None:
         return 1
-    exec(compile(lines, str(path), 'exec'), scope)
-    bases = scope['_base_']
+    bases = ast.literal_eval(found.group(1))
     bases = [bases] if isinstance(bases, str) else bases
     return 1 + max(depth((path.parent / b).resolve()) for b in bases)
 

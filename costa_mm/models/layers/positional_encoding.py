@@ -54,7 +54,7 @@ def grid_sine_embedding(cell_mask: Tensor, channels: int) -> Tensor:
     if channels % 4:
         raise ValueError(f'channels must be a multiple of 4, got {channels}')
     encode = SinePositionalEncoding(num_feats=channels // 2, normalize=True)
-    return encode(cell_mask).permute(0, 2, 3, 1)  # (B, C, h, w) -> channel last
+    return encode(cell_mask).permute(0, 2, 3, 1)  # (B, C, h, w) -> C last
 
 
 def box_sine_embedding(boxes: Tensor, channels: int) -> Tensor:

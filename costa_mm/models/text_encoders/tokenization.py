@@ -1,5 +1,5 @@
 # Copyright (c) costa_mm authors. All rights reserved.
-"""Where a Hugging Face model comes from, and a tokenizer that needs nothing."""
+"""Where a Hugging Face model comes from; a tokenizer that needs nothing."""
 import importlib.util
 import os
 import re
@@ -54,7 +54,7 @@ class HashTokenizer:
         self.vocab_size = vocab_size
 
     def _ids(self, text: str) -> List[int]:
-        words = re.findall(r"\w+|[^\w\s]", text.lower())
+        words = re.findall(r'\w+|[^\w\s]', text.lower())
         room = self.vocab_size - 4
         return [0] + [4 + zlib.crc32(w.encode()) % room for w in words] + [2]
 
