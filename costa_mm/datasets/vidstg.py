@@ -1,7 +1,7 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """VidSTG: sentences from its own files, boxes from VidOR."""
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional
-from typing import Tuple
+from typing import (Any, Dict, Iterable, Iterator, List, NamedTuple, Optional,
+                    Tuple)
 
 import numpy as np
 

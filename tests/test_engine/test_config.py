@@ -3,9 +3,9 @@
 import pytest
 from mmengine.config import Config
 
-from costa_mm.engine.config import (build_runner, check_config,
-                                    enable_amp, enable_auto_scale_lr,
-                                    known_keys, read_config)
+from costa_mm.engine.config import (build_runner, check_config, enable_amp,
+                                    enable_auto_scale_lr, known_keys,
+                                    read_config)
 
 
 @pytest.fixture

@@ -7,11 +7,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from costa_mm.engine.run_state import (capture_gradients,
-                                       capture_random_state,
+from costa_mm.engine.run_state import (capture_gradients, capture_random_state,
                                        preserved_random_state,
-                                       restore_gradients,
-                                       restore_random_state)
+                                       restore_gradients, restore_random_state)
 
 
 def draw():

@@ -8,8 +8,7 @@ import pytest
 import torch
 from engine_toy import differences, final_state, toy_config, train
 
-from costa_mm.engine import (INTERRUPTED_EXIT_CODE, SaveOnSignalHook,
-                             STVGRunner)
+from costa_mm.engine import INTERRUPTED_EXIT_CODE, SaveOnSignalHook, STVGRunner
 
 SLOW = {'train_dataloader.dataset.sleep': 0.01}
 

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from costa_mm.models import SpatioTemporalGrounder
 from costa_mm.models.utils.published_names import Rules, rename
 from costa_mm.structures import TextFeatures, TubeDataSample, VideoBatch
-
 from .conftest import DATA
 
 # sizes of the stored tiny models

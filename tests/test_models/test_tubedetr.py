@@ -8,7 +8,6 @@ from costa_mm.models.heads import collect_targets
 from costa_mm.models.utils import best_spans
 from costa_mm.models.utils.published_names import TUBEDETR
 from costa_mm.structures import TubeOutputs
-
 from .parity import (TINY, CapturedWeights, batch, build, check_gradients,
                      check_losses, check_output_gradients, close, sample,
                      stored_outputs)

@@ -16,7 +16,8 @@ model = dict(
             base_channels=16,
             strides=(1, 2, 2, 1),
             norm_cfg=norm_cfg,
-            norm_eval=False),
+            norm_eval=False,
+            zero_init_residual=False),
         temporal=dict(
             type='mmaction.ResNet3d',
             depth=18,
@@ -41,7 +42,9 @@ model = dict(
         num_layers=2,
         num_heads=4,
         feedforward_channels=128,
-        dropout=0.),
+        dropout=0.,
+        # a backbone trained from nothing does not know where its cells are
+        pos_in_tokens=True),
     head=dict(
         type='EntangledTubeHead',
         embed_dims=embed_dims,
@@ -55,6 +58,14 @@ model = dict(
         beta=0.9,
         loss_bbox=dict(type='mmdet.L1Loss', loss_weight=5.),
         loss_giou=dict(type='mmdet.GIoULoss', loss_weight=4.),
-        loss_span=dict(type='SpanKLLoss', sigma=1., loss_weight=10.)),
+        # KL(g || p) and a strong L_e, L_d: with KL(p || g) the first hundreds
+        # of iterations go into the mean span, and [CLS] reads nothing yet
+        loss_span=dict(
+            type='SpanKLLoss',
+            sigma=1.,
+            direction='true_pred',
+            loss_weight=5.),
+        loss_attend_enc=dict(type='AttendanceLoss', loss_weight=10.),
+        loss_attend_dec=dict(type='AttendanceLoss', loss_weight=10.)),
     # 16 of 48 frames are seen, so half a gap lies beyond the last one seen
     test_cfg=dict(span_ends='midpoint'))

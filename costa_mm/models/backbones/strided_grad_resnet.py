@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from costa_mm.registry import MODELS
-
 from .collaborative_resnet import CollaborativeResNet
 
 

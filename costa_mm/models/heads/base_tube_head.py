@@ -10,7 +10,6 @@ from torch import Tensor
 
 from costa_mm.registry import MODELS
 from costa_mm.structures import FusedMemory, TubeDataSample, TubeOutputs
-
 from .targets import TubeTargets, collect_targets
 
 

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
 from costa_mm.structures import FusedMemory, TubeOutputs
-
 from .base_tube_head import BaseTubeHead
 from .entangled_query import (EventQuery, labels_from_span, select_labels,
                               span_from_logits)

@@ -6,7 +6,6 @@ from torch import Tensor
 
 from costa_mm.registry import MODELS
 from costa_mm.structures import TubeOutputs
-
 from .base_tube_head import BaseTubeHead
 from .targets import TubeTargets
 

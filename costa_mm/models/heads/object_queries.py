@@ -14,7 +14,6 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
-
 from ..layers import ANCHOR_EPS, box_sine_embedding, refine_anchor
 
 

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
 from costa_mm.structures import FusedMemory
-
 from ..layers import AnchorDecoderLayer
 
 

@@ -9,7 +9,6 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from costa_mm.structures import FusedMemory
-
 from ..layers import (AnchorDecoderLayer, box_sine_embedding, refine_anchor,
                       time_sine_embedding)
 from .spatial_decoder import SpatialOutputs

@@ -6,7 +6,6 @@ from torch import nn
 
 from costa_mm.registry import MODELS
 from costa_mm.structures import FusedMemory, TubeOutputs
-
 from ..layers import (CrossFrameDecoder, CrossFrameOutputs, DropoutMLP,
                       time_sine_embedding)
 from .guided_tube_head import GuidedTubeHead

@@ -7,7 +7,6 @@ from mmdet.structures.bbox import bbox_xyxy_to_cxcywh
 from torch import Tensor
 
 from costa_mm.structures import TubeDataSample
-
 from .entangled_query import labels_from_span
 
 

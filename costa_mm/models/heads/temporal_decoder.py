@@ -8,7 +8,6 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from costa_mm.structures import FusedMemory
-
 from ..layers import CrossFrameLayer, time_sine_embedding
 
 

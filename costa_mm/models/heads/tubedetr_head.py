@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
 from costa_mm.structures import FusedMemory, TubeOutputs
-
 from ..layers import CrossFrameDecoder, DropoutMLP, time_sine_embedding
 from .guided_tube_head import GuidedTubeHead
 from .targets import TubeTargets

@@ -7,7 +7,6 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from costa_mm.structures import FusedMemory
-
 from .attention import ConcatCrossAttention, MultiheadAttention
 from .transformer import FFN, frame_key_mask
 

@@ -7,7 +7,6 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from costa_mm.structures import FusedMemory
-
 from .transformer import CrossFrameLayer
 
 

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from costa_mm.structures import TextFeatures, VisualFeatures
-
 from ..layers import TransformerEncoderLayer, grid_sine_embedding
 
 

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
 from costa_mm.structures import FusedMemory, TextFeatures, VisualFeatures
-
 from ..layers import frame_key_mask, time_sine_embedding
 from .base_fusion_neck import BaseFusionNeck
 

@@ -4,7 +4,6 @@ import torch
 from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
-
 from .space_time_fusion_neck import SpaceTimeFusionNeck
 
 

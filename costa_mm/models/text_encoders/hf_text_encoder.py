@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
 from costa_mm.structures import TextFeatures
-
 from .tokenization import HashTokenizer, resolve_model_name
 
 

@@ -9,7 +9,6 @@ from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from torch import Tensor
 
 from costa_mm.structures import TubeOutputs
-
 from ..heads.entangled_query import joint_span_scores, span_log_probs
 
 SPAN_ENDS = ('sampled', 'midpoint')
