@@ -9,8 +9,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from costa_mm.registry import DATASETS, TRANSFORMS
-from .drafts import (Draft, finish_record, pack_tube, probe_missing,
-                     unpack_tube)
+from .drafts import Draft, finish_record, pack_tube, probe_missing, unpack_tube
 from .own_format import is_own_format, iter_own_format
 from .readers import BaseVideoReader, VideoReadError
 from .records import FileFolder, LeftOut, read_json, schema_error
