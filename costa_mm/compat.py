@@ -251,7 +251,7 @@ def init_dist_without_cuda(launcher: str) -> bool:
         return False
     if launcher != 'pytorch':
         raise ValueError(f'launcher {launcher!r} needs an accelerator; '
-                         "on CPUs use --launcher pytorch (torchrun)")
+                         'on CPUs use --launcher pytorch (torchrun)')
     if not dist.is_initialized():
         dist.init_process_group(backend='gloo')
     return True

@@ -173,7 +173,7 @@ class BaseSTVGDataset(BaseDataset):
                 f'none of the {len(paths)} videos that {self.ann_file} names '
                 f'is below {os.path.abspath(folder.root)}: expected for '
                 f'example {os.path.join(folder.root, drafts[0].video)}; set '
-                "data_root and data_prefix=dict(video=...)")
+                'data_root and data_prefix=dict(video=...)')
         return found
 
     def filter_data(self) -> List[dict]:

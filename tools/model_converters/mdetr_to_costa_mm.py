@@ -7,8 +7,7 @@ the result and keeps its own initialisation, so load it with ``load_from``.
 """
 import argparse
 
-from costa_mm.engine.checkpoint_io import (read_checkpoint,
-                                           save_checkpoint_file)
+from costa_mm.engine.checkpoint_io import read_checkpoint, save_checkpoint_file
 from costa_mm.models.utils.published_checkpoints import convert_checkpoint
 from costa_mm.models.utils.published_names import (MDETR_ANCHOR, MDETR_COSTA,
                                                    TUBEDETR)

@@ -2,8 +2,7 @@
 """Convert a published TubeDETR checkpoint to one of ours."""
 import argparse
 
-from costa_mm.engine.checkpoint_io import (read_checkpoint,
-                                           save_checkpoint_file)
+from costa_mm.engine.checkpoint_io import read_checkpoint, save_checkpoint_file
 from costa_mm.models.utils.published_checkpoints import convert_checkpoint
 from costa_mm.models.utils.published_names import TUBEDETR
 
