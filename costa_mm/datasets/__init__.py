@@ -15,7 +15,8 @@ from .vidstg import VidSTGDataset
 __all__ = [
     'BaseSTVGDataset', 'BaseVideoReader', 'CleanSentence', 'ClipColorJitter',
     'DecordReader', 'EpochSampler', 'FlipWithText', 'HCSTVGDataset',
-    'LoadTubeAnnotations', 'LoadVideoFrames', 'PackSTVGInputs', 'PyAVReader', 'RandomBranch',
+    'LoadTubeAnnotations', 'LoadVideoFrames', 'PackSTVGInputs', 'PyAVReader',
+    'RandomBranch',
     'RandomSizeCrop', 'RandomTemporalCrop', 'ResizeClip', 'STVGDataset',
     'SampleFrames', 'SchemaError', 'VidSTGDataset', 'VideoInfo',
     'VideoReadError'

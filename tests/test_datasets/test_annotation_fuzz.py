@@ -93,7 +93,8 @@ asked = st.lists(
     entry(description=text, target_id=whole(0, 1)), min_size=1, max_size=2)
 vidstg = st.lists(
     entry(
-        vid=st.sampled_from(['a', 'b', 'a', 'b', 'gone', 3]), frame_count=whole(30, 48),
+        vid=st.sampled_from(['a', 'b', 'a', 'b', 'gone', 3]),
+        frame_count=whole(30, 48),
         used_segment=st.just(dict(zip(FIDS, (0, 29)))),
         temporal_gt=spans(0, 19, FIDS),
         captions=asked, questions=asked, **size),

@@ -14,7 +14,7 @@ PAGE = os.sysconf('SC_PAGE_SIZE')
 
 def pipeline(reader):
     return [
-        dict(type='SampleFrames', num_frames=8),
+        dict(type='SampleFrames', num_frames=4),
         dict(type='RandomTemporalCrop', level='frames'),
         dict(type='LoadVideoFrames', reader=dict(type=f'costa_mm.{reader}')),
         dict(type='LoadTubeAnnotations'),
@@ -68,19 +68,20 @@ def test_draws_do_not_depend_on_the_number_of_workers(build):
     alone = one_epoch(dataset, 0)
     assert len(alone) == 12
     assert len({v[0] for v in alone.values()}) == 12
-    for num_workers in (1, 3):
+    for num_workers in (1, 2):
         np.random.seed(num_workers)
         assert one_epoch(dataset, num_workers) == alone
 
 
 class Watched(Dataset):
-    """2,000 samples, each with its worker's memory and open files."""
+    """Many samples, each with its worker's memory and open files."""
 
-    def __init__(self, dataset):
+    def __init__(self, dataset, size):
         self.dataset = dataset
+        self.size = size
 
     def __len__(self):
-        return 2000
+        return self.size
 
     def __getitem__(self, index):
         self.dataset[index % len(self.dataset)]
@@ -90,10 +91,11 @@ class Watched(Dataset):
 
 
 @pytest.mark.skipif(not os.path.exists('/proc/self/statm'), reason='Linux')
-@pytest.mark.parametrize('reader', ['DecordReader', 'PyAVReader'])
-def test_memory_and_files_stay_flat(reader, build):
+@pytest.mark.parametrize('reader, size', [('DecordReader', 2000),
+                                          ('PyAVReader', 800)])
+def test_memory_and_files_stay_flat(reader, size, build):
     loader = DataLoader(
-        Watched(build(reader)), batch_size=1, num_workers=2,
+        Watched(build(reader), size), batch_size=1, num_workers=2,
         collate_fn=pseudo_collate)
     seen = {}
     for pid, resident, files in loader:
@@ -101,7 +103,7 @@ def test_memory_and_files_stay_flat(reader, build):
     assert len(seen) == 2
     for values in seen.values():
         memory, files = np.array(values).T
-        assert len(memory) == 1000
+        assert len(memory) == size // 2
         settled = np.median(memory[80:120])  # of 200 samples, half each
         assert np.median(memory[-50:]) < settled * 1.05
         # the loader's own pipes come and go

@@ -149,7 +149,8 @@ def main() -> None:
                 shape = short_side_shape(360, 640, *size)
                 cache = os.path.join(folder, f'cache{size[0]}')
                 times = measure(
-                    ways(path, ids, shape, cache, size, args.num_threads), args.rounds)
+                    ways(path, ids, shape, cache, size, args.num_threads),
+                    args.rounds)
                 name = f'{title}, {args.num_frames} frames at ' \
                        f'{shape[0]} x {shape[1]}'
                 out[name] = table(name, times)

@@ -99,7 +99,8 @@ def test_flip_moves_boxes_and_words_and_back():
     results = flip(results)
     check_boxes(results, atol=0)
     assert results['flip'] is True
-    assert results['sentence'] == 'The man on the Right turns left, then RIGHT.'
+    mirrored = 'The man on the Right turns left, then RIGHT.'
+    assert results['sentence'] == mirrored
     results = flip(results)
     for key in ('imgs', 'gt_boxes', 'gt_box_mask'):
         np.testing.assert_array_equal(results[key], before[key])
