@@ -108,6 +108,7 @@ class PyAVVideo:
         self.path = path
         self.num_threads = num_threads
         self._reformatter = VideoReformatter()
+        self._index: Optional[FrameIndex] = None
         self.container = None
         self._open()
 
@@ -121,6 +122,8 @@ class PyAVVideo:
             self.close()
             raise unreadable(self.path, e) from None
         self.stream.codec_context.thread_count = self.num_threads
+        if self.num_threads != 1:  # slices alone rarely give any work
+            self.stream.thread_type = 'FRAME'
 
     def __enter__(self) -> 'PyAVVideo':
         return self
@@ -140,6 +143,8 @@ class PyAVVideo:
         Raises:
             VideoReadError: If the file is broken.
         """
+        if self._index is not None:
+            return self._index
         pts: List[Optional[int]] = []
         keys, highest, leading, hidden = [], None, False, False
         try:
@@ -162,10 +167,11 @@ class PyAVVideo:
         known = None not in pts and len(set(pts)) == len(pts)
         if not pts:
             raise unreadable(self.path, 'no frame in the video stream')
-        return FrameIndex(
+        self._index = FrameIndex(
             np.sort(np.array(pts, dtype=np.int64)) if known else None,
             np.sort(np.array(keys, dtype=np.int64)), leading, hidden,
             len(pts))
+        return self._index
 
     def info(self) -> VideoInfo:
         """Size, length and rate."""

@@ -41,8 +41,6 @@ def parse_args() -> argparse.Namespace:
         "by default FFmpeg's moving test picture")
     parser.add_argument('--num-frames', type=int, default=64)
     parser.add_argument('--rounds', type=int, default=5)
-    parser.add_argument(
-        '--num-threads', type=int, default=1, help='of our decoders')
     parser.add_argument('--json', help='write the figures here as well')
     return parser.parse_args()
 
@@ -82,7 +80,7 @@ def resized(frames: np.ndarray, shape: Tuple[int, int]) -> np.ndarray:
 
 
 def ways(path: str, ids: np.ndarray, shape: Tuple[int, int], cache: str,
-         size: Tuple[int, int], num_threads: int) -> Dict[str, Callable]:
+         size: Tuple[int, int]) -> Dict[str, Callable]:
     """Every way to load the frames, by name."""
     store(CacheTask(cache, path, ids, *size, 95))
     stored = cache_path(cache, path)
@@ -90,11 +88,11 @@ def ways(path: str, ids: np.ndarray, shape: Tuple[int, int], cache: str,
         'published (pipe)':
         lambda: resized(published(path, ids), shape),
         'decord':
-        lambda: resized(
-            DecordReader(num_threads=num_threads).read(path, ids), shape),
+        lambda: resized(DecordReader().read(path, ids), shape),
         'pyav':
-        lambda: resized(
-            PyAVReader(num_threads=num_threads).read(path, ids), shape),
+        lambda: resized(PyAVReader().read(path, ids), shape),
+        'pyav, 2 threads':
+        lambda: resized(PyAVReader(num_threads=2).read(path, ids), shape),
         'cache':
         lambda: resized(read_cache(stored, ids)[0], shape),
     }
@@ -149,7 +147,7 @@ def main() -> None:
                 shape = short_side_shape(360, 640, *size)
                 cache = os.path.join(folder, f'cache{size[0]}')
                 times = measure(
-                    ways(path, ids, shape, cache, size, args.num_threads),
+                    ways(path, ids, shape, cache, size),
                     args.rounds)
                 name = f'{title}, {args.num_frames} frames at ' \
                        f'{shape[0]} x {shape[1]}'
