@@ -63,6 +63,8 @@ class FusedMemory(NamedTuple):
         frame_mask (Tensor): (B, T), bool.
         video_cls (Tensor, optional): Video token, (B, C), where the neck has
             one (STCAT).
+        cell_mask (Tensor, optional): Padding of the grid whose cells lead the
+            memory, (B, h, w), bool.
     """
     memory: Tensor
     pos: Tensor
@@ -70,6 +72,7 @@ class FusedMemory(NamedTuple):
     cls: Optional[Tensor]
     frame_mask: Tensor
     video_cls: Optional[Tensor] = None
+    cell_mask: Optional[Tensor] = None
 
 
 class TubeOutputs(NamedTuple):
@@ -90,6 +93,7 @@ class TubeOutputs(NamedTuple):
         cell_attention (Tensor, optional): Weights of the spatial decoder's
             cross-attention over the memory, mean over heads,
             (K, B, T, h*w + L), where asked for.
+        cell_mask (Tensor, optional): Padding of the grid, (B, h, w), bool.
     """
     boxes: Tensor
     span_logits: Tensor
@@ -98,6 +102,7 @@ class TubeOutputs(NamedTuple):
     attendance_enc: Optional[Tensor] = None
     time_attention: Optional[Tensor] = None
     cell_attention: Optional[Tensor] = None
+    cell_mask: Optional[Tensor] = None
 
 
 class AttentionMaps(NamedTuple):

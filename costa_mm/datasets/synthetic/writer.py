@@ -144,9 +144,10 @@ def _render_all(out_dir: Path, settings: Settings, sizes: Mapping[str, int],
             done[chunk] = work(chunk)[1]
             bar.update(chunk[2] - chunk[1])
     else:
-        # forked children must not wait for threads that OpenCV had here
-        with multiprocessing.Pool(num_workers, cv2.setNumThreads,
-                                  (1, )) as pool:
+        # a forked child may wait for ever for a lock that a thread of the
+        # parent (OpenCV's, PyTorch's) held at the moment of the fork
+        spawn = multiprocessing.get_context('spawn')
+        with spawn.Pool(num_workers, cv2.setNumThreads, (1, )) as pool:
             for chunk, rows in pool.imap_unordered(work, chunks):
                 done[chunk] = rows
                 bar.update(chunk[2] - chunk[1])

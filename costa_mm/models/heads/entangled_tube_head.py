@@ -1,6 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Space-time entangled decoding of CoSTA: Fig. 5a from left to right."""
-from typing import Optional, Tuple
+from typing import Dict, Optional, Tuple
 
 from mmdet.models.layers.transformer.utils import MLP
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from costa_mm.structures import FusedMemory, TubeOutputs
 from .base_tube_head import BaseTubeHead
 from .entangled_query import (EventQuery, labels_from_span, select_labels,
                               span_from_logits)
-from .spatial_decoder import EntangledSpatialDecoder, SpatialOutputs
+from .spatial_decoder import EntangledSpatialDecoder
 from .targets import TubeTargets
 from .temporal_decoder import TemporalDecoder
 
@@ -21,7 +21,7 @@ class EntangledTubeHead(BaseTubeHead):
 
     ``forward`` is three named steps::
 
-        forward_temporal -> event_query -> forward_spatial
+        forward_temporal -> make_event_query -> spatial_decoder
 
     Args:
         embed_dims (int): C.
@@ -40,6 +40,8 @@ class EntangledTubeHead(BaseTubeHead):
         beta_per_frame (bool): Draw for every frame instead of every video.
         loss_attend_enc (dict, optional): L_e of Eq. (8).
         loss_attend_dec (dict, optional): L_d of Eq. (8).
+        loss_cell (dict, optional): Leads the spatial decoder's attention to
+            the target's cells; not in the paper, for training from nothing.
         **kwargs: Losses, see :class:`BaseTubeHead`.
 
     Raises:
@@ -62,6 +64,7 @@ class EntangledTubeHead(BaseTubeHead):
                      type='costa_mm.AttendanceLoss', loss_weight=2.),
                  loss_attend_dec: Optional[dict] = dict(
                      type='costa_mm.AttendanceLoss', loss_weight=2.),
+                 loss_cell: Optional[dict] = None,
                  **kwargs) -> None:
         super().__init__(
             loss_attend_enc=loss_attend_enc,
@@ -75,6 +78,7 @@ class EntangledTubeHead(BaseTubeHead):
         self.beta = beta
         self.beta_per_frame = beta_per_frame
         self.need_attention = False
+        self.loss_cell = loss_cell and MODELS.build(loss_cell)
         decoder = dict(
             embed_dims=embed_dims,
             num_heads=num_heads,
@@ -99,14 +103,17 @@ class EntangledTubeHead(BaseTubeHead):
         """Decode a batch; see :class:`BaseTubeHead`."""
         hidden, span_logits = self.forward_temporal(memory)
         event = self.make_event_query(memory, span_logits, targets)
-        spatial = self.forward_spatial(event, memory)
+        need_attention = self.need_attention or (
+            targets is not None and self.loss_cell is not None)
+        spatial = self.spatial_decoder(event, memory, need_attention)
         return TubeOutputs(
             boxes=spatial.boxes,
             span_logits=span_logits,
             frame_mask=memory.frame_mask,
             attendance=self.attend_dec(hidden).squeeze(-1),
             attendance_enc=self.attend_enc(memory.cls).squeeze(-1),
-            cell_attention=spatial.attention)
+            cell_attention=spatial.attention,
+            cell_mask=memory.cell_mask)
 
     def forward_temporal(self, memory: FusedMemory) -> Tuple[Tensor, Tensor]:
         """Hidden states (K, B, T, C) and span logits (K, B, T, 2)."""
@@ -129,7 +136,13 @@ class EntangledTubeHead(BaseTubeHead):
                 per_frame=self.beta_per_frame)
         return self.event_query(labels)
 
-    def forward_spatial(self, event: Tensor,
-                        memory: FusedMemory) -> SpatialOutputs:
-        """Boxes of all layers from the event part (B, T, C)."""
-        return self.spatial_decoder(event, memory, self.need_attention)
+    def loss_by_feat_single(self, outs: TubeOutputs, targets: TubeTargets,
+                            box_weights: Tensor,
+                            layer: int) -> Dict[str, Tensor]:
+        """Losses of one decoder layer; see :class:`BaseTubeHead`."""
+        losses = super().loss_by_feat_single(outs, targets, box_weights, layer)
+        if self.loss_cell is not None:
+            losses['loss_cell'] = self.loss_cell(outs.cell_attention[layer],
+                                                 targets.boxes, outs.cell_mask,
+                                                 box_weights)
+        return losses

@@ -1,10 +1,12 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Losses of tube heads."""
 from .attendance_loss import AttendanceLoss, attendance_loss
+from .cell_attention_loss import CellAttentionLoss, cell_overlap
 from .guided_attention_loss import GuidedAttentionLoss, guided_attention_loss
 from .span_kl_loss import SpanKLLoss, gaussian_targets, span_kl_loss
 
 __all__ = [
-    'AttendanceLoss', 'GuidedAttentionLoss', 'SpanKLLoss', 'attendance_loss',
-    'gaussian_targets', 'guided_attention_loss', 'span_kl_loss'
+    'AttendanceLoss', 'CellAttentionLoss', 'GuidedAttentionLoss',
+    'SpanKLLoss', 'attendance_loss', 'cell_overlap', 'gaussian_targets',
+    'guided_attention_loss', 'span_kl_loss'
 ]

@@ -66,7 +66,8 @@ class SpaceTimeFusionNeck(BaseFusionNeck):
             mask=mask[:, 1:],
             cls=tokens[:, :, 0],
             frame_mask=visual.frame_mask,
-            video_cls=videos[:, 0] if videos.shape[1] else None)
+            video_cls=videos[:, 0] if videos.shape[1] else None,
+            cell_mask=visual.cell_mask)
 
     def pre_fusion(self, visual: VisualFeatures,
                    text: TextFeatures) -> Tuple[Tensor, Tensor, Tensor]:
