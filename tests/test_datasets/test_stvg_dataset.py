@@ -191,3 +191,27 @@ def test_a_packed_tube_is_the_same(ids, boxes):
     unpack_tube(packed)
     assert packed['gt_tube'].to_dict() == tube.to_dict()
     assert packed['gt_tube'].boxes.dtype == np.float64
+
+
+def test_two_real_sentences_on_one_video(test_data, make_ann):
+    name = 'v_IceDancing_g02_c05'
+    tracks = json.loads(
+        (test_data / 'real_clips' / 'tracks.json').read_text())[name]['tracks']
+    assert len(tracks) == 2
+    ann = dict(videos=[
+        dict(
+            path=f'{name}.mp4',
+            sentences=[
+                dict(text=t['sentence'], span=[t['begin'], t['end'] + 1],
+                     boxes=t['boxes_xyxy']) for t in tracks
+            ])
+    ])
+    dataset = STVGDataset(
+        make_ann(ann),
+        data_prefix=dict(video=str(test_data / 'real_clips')),
+        pipeline=PIPELINE)
+    one, two = dataset[0], dataset[1]
+    assert (one['inputs'] == two['inputs']).all()
+    boxes = [s['data_samples'].gt_boxes for s in (one, two)]
+    assert (boxes[0] - boxes[1]).abs().mean() > 20  # two dancers
+    assert one['data_samples'].sentence != two['data_samples'].sentence

@@ -66,6 +66,9 @@ model = dict(
             direction='true_pred',
             loss_weight=5.),
         loss_attend_enc=dict(type='AttendanceLoss', loss_weight=10.),
-        loss_attend_dec=dict(type='AttendanceLoss', loss_weight=10.)),
+        loss_attend_dec=dict(type='AttendanceLoss', loss_weight=10.),
+        # ours, not the paper's: without it boxes do not begin to be learnt
+        # within the first thousand iterations
+        loss_cell=dict(type='CellAttentionLoss', loss_weight=3.)),
     # 16 of 48 frames are seen, so half a gap lies beyond the last one seen
     test_cfg=dict(span_ends='midpoint'))

@@ -7,6 +7,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from costa_mm.registry import TRANSFORMS
+from costa_mm.structures import Tube
 from ..frame_cache import cache_path, nearest, read_cache, read_header
 from ..readers import BaseVideoReader, BehindEndError, VideoReadError
 
@@ -165,7 +166,15 @@ class LoadTubeAnnotations(BaseTransform):
     - gt_boxes
     - gt_box_mask
     - gt_span (only if a sampled frame lies inside the event)
+
+    Args:
+        max_gap (int): Where boxes are annotated on key frames only: frames
+            between two of them that are at most so far apart get the box in
+            between (linear).  0 uses annotated boxes alone.
     """
+
+    def __init__(self, *, max_gap: int = 0) -> None:
+        self.max_gap = max_gap
 
     def transform(self, results: dict) -> dict:
         """Add boxes (T, 4), their mask (T, ) and the span (first, last)."""
@@ -179,13 +188,25 @@ class LoadTubeAnnotations(BaseTransform):
         boxes = np.zeros((len(ids), 4), dtype=np.float32)
         mask = np.zeros(len(ids), dtype=bool)
         if len(tube.frame_ids):
-            at = np.searchsorted(tube.frame_ids, ids)
-            at = np.minimum(at, len(tube.frame_ids) - 1)
-            mask[inside] = tube.frame_ids[at[inside]] == ids[inside]
-            boxes[mask] = tube.boxes[at[mask]] * self._scale(results)
+            mask[inside], found = self._boxes_at(tube, ids[inside])
+            boxes[mask] = found * self._scale(results)
         results['gt_boxes'] = boxes
         results['gt_box_mask'] = mask
         return results
+
+    def _boxes_at(self, tube: Tube,
+                  ids: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+        """Which frames have a box, (T, ), bool, and their boxes, (N, 4)."""
+        known = tube.frame_ids
+        right = np.minimum(np.searchsorted(known, ids), len(known) - 1)
+        left = np.where(known[right] == ids, right, np.maximum(right - 1, 0))
+        gap = known[right] - known[left]
+        near = (known[left] == ids) | (
+            (known[left] < ids) & (ids < known[right]) & (gap <= self.max_gap))
+        left, right, gap = left[near], right[near], np.maximum(gap[near], 1)
+        share = ((ids[near] - known[left]) / gap)[:, None]
+        boxes = tube.boxes[left] * (1 - share) + tube.boxes[right] * share
+        return near, boxes
 
     @staticmethod
     def _scale(results: dict) -> np.ndarray:
@@ -194,4 +215,4 @@ class LoadTubeAnnotations(BaseTransform):
         return np.array([w / ori_w, h / ori_h] * 2, dtype=np.float64)
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}()'
+        return f'{type(self).__name__}(max_gap={self.max_gap})'

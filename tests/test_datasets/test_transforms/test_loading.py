@@ -90,6 +90,28 @@ def test_tube_without_a_sampled_box(tube, has_span, has_box):
     assert results['gt_box_mask'].any() == has_box
 
 
+@pytest.mark.parametrize('max_gap, frames', [
+    (0, [10, 14, 30]), (4, [10, 12, 14, 30]),
+    (16, [10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30])])
+def test_key_frames_can_be_joined(max_gap, frames):
+    tube = Tube((8, 40), [10, 14, 30],
+                [[0, 0, 10, 10], [4, 8, 14, 18], [4, 8, 30, 34]])
+    results = LoadTubeAnnotations(max_gap=max_gap)(
+        dict(
+            gt_tube=tube,
+            frame_ids=np.arange(0, 50, 2),
+            ori_shape=(50, 50),
+            img_shape=(50, 50)))
+    mask = results['gt_box_mask']
+    assert results['frame_ids'][mask].tolist() == frames
+    boxes = dict(zip(frames, results['gt_boxes'][mask].tolist()))
+    assert boxes[14] == [4, 8, 14, 18]
+    if 12 in boxes:
+        assert boxes[12] == [2, 4, 12, 14]
+    if 22 in boxes:
+        assert boxes[22] == [4, 8, 22, 26]
+
+
 def test_packing():
     imgs = np.random.default_rng(0).integers(
         0, 255, (4, 6, 8, 3)).astype(np.uint8)
