@@ -234,6 +234,29 @@ def test_one_training_step_at_reduced_size(name):
     assert changed > 20
 
 
+@pytest.mark.parametrize('name', PAPER)
+def test_no_dead_parameters(name):
+    torch.manual_seed(0)
+    model = MODELS.build(shrink(read(name).model))
+    model.init_weights()
+    # boxes begin as their anchors, so that the first step trains the box head
+    # before what lies below it
+    last = model.head.spatial_decoder.box_head.layers[-1]
+    torch.nn.init.normal_(last.weight, std=0.1)
+    model.train()
+    data = model.data_preprocessor(make_batch())
+    sum(model(**data, mode='loss').values()).backward()
+    sizes = {
+        n: (p.numel(), p.grad is not None and bool(p.grad.any()))
+        for n, p in model.named_parameters() if p.requires_grad
+    }
+    assert all(model.get_parameter(n).grad is not None for n in sizes)
+    # rows of embedding tables that no word of the batch uses count as trained
+    trained = sum(n for n, alive in sizes.values() if alive)
+    dead = [n for n, (_, alive) in sizes.items() if not alive]
+    assert trained / sum(n for n, _ in sizes.values()) > 0.99, dead
+
+
 @pytest.mark.parametrize('name', ['costa_hcstvg.py', 'costa_hcstvg_v2.py',
                                   'costa_vidstg.py'])
 def test_pipelines_on_a_real_clip(name, test_data):

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple, Sequence
 
 import numpy as np
+from mmengine.logging import print_log
 
 from costa_mm.registry import TRANSFORMS
 
@@ -124,6 +125,19 @@ def unreadable(path: str, reason: object) -> VideoReadError:
         "'skip'")
 
 
+@lru_cache(maxsize=1)
+def has_decord() -> bool:
+    """Whether decord can be imported; it has no wheel for arm64."""
+    try:
+        import decord  # noqa: F401
+    except ImportError:
+        print_log(
+            'decord is not installed: videos are read with PyAV',
+            logger='current')
+        return False
+    return True
+
+
 @lru_cache(maxsize=65536)
 def decord_is_exact(path: str, size: int, mtime: int) -> bool:
     """Whether decord returns the frames of a file that are asked for.
@@ -162,8 +176,8 @@ class DecordReader(BaseVideoReader):
         exact (bool): Look at the packets of a file and decode its last group
             of pictures first (once per file and process), and read it with
             PyAV where decord would return other frames than asked (see
-            :func:`decord_is_exact`).  Without PyAV installed set it to
-            False.
+            :func:`decord_is_exact`) or is not installed.  Without PyAV
+            installed set it to False.
     """
 
     def __init__(self, *, num_threads: int = 1, exact: bool = True) -> None:
@@ -195,7 +209,7 @@ class DecordReader(BaseVideoReader):
         return VideoInfo(len(video), float(rate), int(width), int(height))
 
     def _read(self, path: str, ids: np.ndarray) -> np.ndarray:
-        if self.exact and not self._decord_is_exact(path):
+        if self.exact and not (has_decord() and self._decord_is_exact(path)):
             return self._pyav()._read(path, ids)
         try:
             video = self._open(path)

@@ -177,3 +177,18 @@ def test_broken_last_packet_leaves_the_others_readable(clip, tmp_path):
             reader.read(str(path), [47])
         with pytest.raises(VideoReadError):  # it refers to the last one
             reader.read(str(path), [46])
+
+
+def test_without_decord_pyav_reads(clip, monkeypatch):
+    import sys
+
+    from costa_mm.datasets.readers import has_decord
+    monkeypatch.setitem(sys.modules, 'decord', None)
+    has_decord.cache_clear()
+    try:
+        out = DecordReader().read(str(clip), [7])
+        assert read_number(out[0]) == 7
+        with pytest.raises(ImportError, match='PyAVReader'):
+            DecordReader(exact=False).read(str(clip), [7])
+    finally:
+        has_decord.cache_clear()

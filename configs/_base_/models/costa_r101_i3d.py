@@ -30,6 +30,9 @@ model = dict(
             frozen_stages=1,  # stem and first stage (STCAT)
             norm_cfg=norm_2d,
             norm_eval=True,
+            # a frozen norm that begins at 0 would switch its branch off for
+            # good where no weights are loaded
+            zero_init_residual=False,
             style='pytorch'),  # torchvision's and MDETR's layout
         # paper: "a 3D ResNet", "temporal stride as 1"; its 235.0 M less
         # STCAT's 207.8 M leave 27.2 M, an I3D ResNet-50
