@@ -14,6 +14,7 @@ import argparse
 import importlib
 import importlib.util
 import os
+import pickle
 import sys
 import types
 from contextlib import contextmanager
@@ -78,6 +79,16 @@ def check_dependencies() -> None:
                           '\n  '.join(wrong))
 
 
+def _history_buffer_method(owner: type, name: str):
+    """The one use of ``getattr`` that a checkpoint may make."""
+    from mmengine.logging import HistoryBuffer
+    if owner is not HistoryBuffer or name not in ('current', 'max', 'mean',
+                                                  'min'):
+        raise pickle.UnpicklingError(
+            f'a checkpoint may not ask for {owner!r}.{name}')
+    return getattr(owner, name)
+
+
 def allow_checkpoint_globals() -> None:
     """Let ``weights_only=True`` read what OpenMMLab checkpoints hold.
 
@@ -98,15 +109,13 @@ def allow_checkpoint_globals() -> None:
     names += [(multiarray._reconstruct,
                'numpy.core.multiarray._reconstruct'),
               (multiarray.scalar, 'numpy.core.multiarray.scalar')]
-    # a HistoryBuffer pickles its dispatch table's statistics methods
+    # a HistoryBuffer pickles its statistics as getattr(HistoryBuffer, name);
+    # getattr itself would open every object to a checkpoint
+    names += [(_history_buffer_method, 'builtins.getattr')]
     names += [
-        value for key, value in vars(HistoryBuffer).items()
-        if key in ('current', 'max', 'mean', 'min')
-    ]
-    names += [getattr, type(np.dtype('float64'))]
-    names += [
-        type(np.dtype(d)) for d in ('float32', 'float16', 'int64', 'int32',
-                                    'uint8', 'uint32', 'bool')
+        type(np.dtype(d))
+        for d in ('float64', 'float32', 'float16', 'int64', 'int32', 'uint8',
+                  'uint32', 'bool')
     ]
     torch.serialization.add_safe_globals(names)
 

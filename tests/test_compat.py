@@ -1,6 +1,7 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 import argparse
 import importlib.util
+import pickle
 import pkgutil
 import subprocess
 import sys
@@ -190,3 +191,16 @@ def test_other_launchers_need_an_accelerator():
 def test_cpu_wrapper_has_no_device():
     cfg = compat.cpu_model_wrapper(find_unused_parameters=True)
     assert cfg['device_ids'] is None and cfg['find_unused_parameters']
+
+
+def test_checkpoint_may_not_reach_for_other_attributes(tmp_path):
+    """Only HistoryBuffer's statistics may be looked up by getattr."""
+
+    class Reach:
+
+        def __reduce__(self):
+            return getattr, (HistoryBuffer, '__subclasses__')
+
+    torch.save({'evil': Reach()}, tmp_path / 'evil.pth')
+    with pytest.raises(pickle.UnpicklingError, match='may not ask for'):
+        torch.load(tmp_path / 'evil.pth', weights_only=True)
