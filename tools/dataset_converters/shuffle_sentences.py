@@ -62,8 +62,9 @@ def main() -> None:
     args = parser.parse_args()
     with open(args.ann_file, encoding='utf-8') as f:
         annotations = json.load(f)
+    shuffled = shuffle_sentences(annotations, args.seed)
     with open(args.out, 'w', encoding='utf-8') as f:
-        json.dump(shuffle_sentences(annotations, args.seed), f)
+        json.dump(shuffled, f)
     print(f'{args.out}: {len(annotations)} sentences exchanged')
 
 
