@@ -12,7 +12,7 @@ model = dict(
     head=dict(object_query=dict(prior=(0.5, 0.5, 0.3, 0.6))))
 
 pipeline = [
-    dict(type='SampleFrames', mode='uniform', num_frames=24),
+    dict(type='SampleFrames', mode='uniform', num_frames=16),
     dict(type='LoadVideoFrames'),
     dict(type='LoadTubeAnnotations'),
     dict(type='ResizeClip', scale=(128, 96)),
@@ -40,7 +40,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='STVGMetric', per_factor=False)
 test_evaluator = val_evaluator
 
-max_iters = 600
+max_iters = 400
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-4),

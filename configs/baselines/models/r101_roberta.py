@@ -11,6 +11,8 @@ model = dict(
             frozen_stages=1,
             norm_cfg=dict(type='BN', requires_grad=False),
             norm_eval=True,
+            # else frozen norms of weight 0 switch the residuals off
+            zero_init_residual=False,
             style='pytorch')),
     text_encoder=dict(
         type='HFTextEncoder', model_name='roberta-base', out_channels=256))
