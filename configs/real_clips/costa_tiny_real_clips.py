@@ -1,8 +1,8 @@
 # CoSTA-tiny fitted to a handful of real clips with HC-STVG v1 annotations: a
 # check that real videos, boxes and sentences flow through correctly, not a
-# model that generalises. Train and test on the same folder:
-#   tools/train.py configs/real_clips/costa_tiny_real_clips.py \
-#       --cfg-options data_root=FOLDER
+# model that generalises. Train and test use the same folder, data/real_clips/
+# (put or link it there), with real_clips.json beside the videos:
+#   tools/train.py configs/real_clips/costa_tiny_real_clips.py
 _base_ = [
     '../_base_/models/costa_tiny.py', '../_base_/default_runtime.py'
 ]
