@@ -111,13 +111,10 @@ def to_source_span(first: int, last: int, frame_ids: Sequence[int],
     if span_ends == 'midpoint':
         if first > 0:
             start = (int(frame_ids[first - 1]) + start + 1) // 2
-        else:
-            start = max(0, start)
         if last + 1 < len(frame_ids):
-            end = (end + int(frame_ids[last + 1])) // 2 + (
-                (end + int(frame_ids[last + 1])) % 2)
-        else:
-            end = num_frames if num_frames - end <= _gap(frame_ids) else end
+            end = (end + int(frame_ids[last + 1]) + 1) // 2
+        elif num_frames - end <= _gap(frame_ids):
+            end = num_frames
     return start, min(end, num_frames)
 
 
