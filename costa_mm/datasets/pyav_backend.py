@@ -1,6 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """One open video in PyAV: an index of its frames, and jumps between them."""
-from typing import Dict, List, NamedTuple, Optional
+from typing import List, NamedTuple, Optional
 
 import numpy as np
 
@@ -91,6 +91,38 @@ def is_disposable(packet: bytes, prefix: int) -> bool:
             slices += 1
         at += prefix + size
     return slices > 0 and at == len(packet)
+
+
+class Clip:
+    """The frames asked for, each put in its places as it is decoded.
+
+    Args:
+        path (str): The video, for messages.
+        ids (np.ndarray): Frames asked for, in any order, (T, ).
+    """
+
+    def __init__(self, path: str, ids: np.ndarray) -> None:
+        self.path = path
+        self.ids = ids
+        #: (T, H, W, 3), uint8, once a frame has come
+        self.images: Optional[np.ndarray] = None
+
+    def put(self, number: int, image: np.ndarray) -> None:
+        """Take a frame over.
+
+        Args:
+            number (int): Its number in the video.
+            image (np.ndarray): (H, W, 3), uint8.
+
+        Raises:
+            VideoReadError: If it is of another size than those before.
+        """
+        if self.images is None:
+            self.images = np.empty((len(self.ids), ) + image.shape, np.uint8)
+        if image.shape != self.images.shape[1:]:
+            raise unreadable(self.path, 'the frame size changes')
+        for place in np.flatnonzero(self.ids == number):
+            self.images[place] = image
 
 
 class PyAVVideo:
@@ -226,67 +258,58 @@ class PyAVVideo:
         if ids.max() >= index.count:
             raise BehindEndError(self.path, int(ids.max()), index.count)
         wanted = np.unique(ids)
-        images = None
+        clip = Clip(self.path, ids)
+        found = False
         if index.pts is not None:
             self._open()
-            images = self._by_time(index, wanted)
-        if images is None:  # no or unreliable time stamps
+            found = self._by_time(index, wanted, clip)
+        if not found:  # no or unreliable time stamps
             self._open()
-            images = self._by_counting(wanted)
-        shape = images[int(wanted[0])].shape
-        out = np.empty((len(ids), ) + shape, dtype=np.uint8)
-        for i, frame in enumerate(ids):
-            image = images[int(frame)]
-            if image.shape != shape:
-                raise unreadable(self.path, 'the frame size changes')
-            out[i] = image
-        return out
+            self._by_counting(wanted, clip)
+        return clip.images
 
-    def _by_time(self, index: FrameIndex,
-                 wanted: np.ndarray) -> Optional[Dict[int, np.ndarray]]:
+    def _by_time(self, index: FrameIndex, wanted: np.ndarray,
+                 clip: 'Clip') -> bool:
         """Frames by time stamp, jumping over whole groups of pictures.
 
         Returns:
-            dict or None: Image by frame number; None if a frame is not found
-            where the packets promise it.
+            bool: False if a frame is not found where the packets promise it.
         """
         frame_of = {int(index.pts[i]): int(i) for i in wanted}
-        left = set(frame_of)
-        images: Dict[int, np.ndarray] = {}
         keys = index.key_pts
         at = np.searchsorted(keys, index.pts[wanted], side='right') - 1
-        for key in np.unique(at):
+        for n, key in enumerate(np.unique(at)):
             group = {int(index.pts[i]) for i in wanted[at == key]}
             if key > 0:
                 try:
                     self.container.seek(int(keys[key]), stream=self.stream)
                 except av.FFmpegError:
-                    return None
-            elif images:
-                return None
+                    return False
+            elif n > 0:
+                return False
             for frame in self._decode(group):
                 if frame.pts is None:
-                    return None
+                    return False
                 if frame.pts in group:
-                    images[frame_of[frame.pts]] = self._to_rgb(frame)
+                    clip.put(frame_of[frame.pts], self._to_rgb(frame))
                     group.discard(frame.pts)
-                    left.discard(frame.pts)
                 if not group:
                     break
                 if frame.pts > max(group):
-                    return None
-        return None if left else images
+                    return False
+            if group:
+                return False
+        return True
 
-    def _by_counting(self, wanted: np.ndarray) -> Dict[int, np.ndarray]:
+    def _by_counting(self, wanted: np.ndarray, clip: 'Clip') -> None:
         """Frames by number, decoding everything before them."""
-        images: Dict[int, np.ndarray] = {}
         numbers = {int(i) for i in wanted}
         last, count = max(numbers), 0
         for count, frame in enumerate(self._decode(), 1):
             if count - 1 in numbers:
-                images[count - 1] = self._to_rgb(frame)
+                clip.put(count - 1, self._to_rgb(frame))
             if count > last:
-                return images
+                return
         raise BehindEndError(self.path, int(wanted.max()), count)
 
     def _decode(self, wanted: Optional[set] = None):

@@ -235,11 +235,12 @@ class DecordReader(BaseVideoReader):
 
 @TRANSFORMS.register_module()
 class PyAVReader(BaseVideoReader):
-    """Reads videos with PyAV (FFmpeg), where decord has no wheel.
+    """Reads videos with PyAV (FFmpeg): the default.
 
     The packets are listed once to know the time stamp of every frame; then
-    the decoder jumps to the key frame before each wanted frame and stops
-    after the last one.
+    the decoder jumps to the key frame before each wanted frame, leaves out
+    H.264 pictures that neither are wanted nor referred to by another one,
+    and stops after the last wanted frame.  Only wanted frames become RGB.
 
     Args:
         num_threads (int): Decoding threads; 0 lets FFmpeg choose.

@@ -93,7 +93,7 @@ class BaseSTVGDataset(BaseDataset):
         self.on_error = on_error
         self.num_skipped = 0
         self.left_out = LeftOut()
-        reader = reader or dict(type='costa_mm.DecordReader')
+        reader = reader or dict(type='costa_mm.PyAVReader')
         self.reader = TRANSFORMS.build(reader) if isinstance(
             reader, dict) else reader
         super().__init__(

@@ -76,6 +76,26 @@ def test_what_decord_alone_gets_wrong(tmp_path):
     assert [read_number(f) for f in out] != ids.tolist()
 
 
+@pytest.mark.parametrize('ids, decoded', [
+    ([40], range(36, 41)),  # the key frame before it is number 36
+    ([3, 25], [*range(4), 24, 25]),
+    ([47, 0], [0, *range(36, 48)]),
+])
+def test_only_the_needed_groups_of_pictures_are_decoded(
+        ids, decoded, clip, monkeypatch):
+    numbers, original = [], PyAVVideo._decode
+
+    def noted(video, wanted=None):
+        for frame in original(video, wanted):
+            numbers.append(read_number(frame.to_ndarray(format='rgb24')))
+            yield frame
+
+    monkeypatch.setattr(PyAVVideo, '_decode', noted)
+    out = PyAVReader().read(str(clip), ids)
+    assert [read_number(image) for image in out] == ids
+    assert set(ids) <= set(numbers) <= set(decoded)
+
+
 @BOTH
 def test_edit_list_hides_the_cut_frames(reader, clip, tmp_path):
     path = tmp_path / 'cut.mp4'

@@ -3,9 +3,10 @@
 
 The published way: FFmpeg decodes the whole video into a pipe, the sampled
 frames are picked and resized.  Ours decodes what is needed and resizes what
-was sampled.  The ways are run in turn, so that a busy machine slows all of
-them; the fastest round of each counts.  CPU seconds (child processes
-included) say how many such loaders a machine can feed.
+was sampled.  All of them decode with the same number of threads and are run
+in turn, so that a busy machine slows all of them; the fastest round of each
+counts.  CPU seconds (child processes included) say how many such loaders a
+machine can feed.
 """
 import argparse
 import json
@@ -41,6 +42,12 @@ def parse_args() -> argparse.Namespace:
         "by default FFmpeg's moving test picture")
     parser.add_argument('--num-frames', type=int, default=64)
     parser.add_argument('--rounds', type=int, default=5)
+    parser.add_argument(
+        '--threads',
+        type=int,
+        default=1,
+        help='decoding threads of every way (default: 1, as in the workers '
+        'of a data loader)')
     parser.add_argument('--json', help='write the figures here as well')
     return parser.parse_args()
 
@@ -64,11 +71,12 @@ def make_clip(path: str, seconds: int, source: Optional[str]) -> str:
     return path
 
 
-def published(path: str, ids: np.ndarray) -> np.ndarray:
+def published(path: str, ids: np.ndarray, threads: int) -> np.ndarray:
     """The whole video through a pipe, then the sampled frames."""
     done = subprocess.run([
-        ffmpeg_exe(), '-v', 'error', '-i', path, '-fps_mode', 'passthrough',
-        '-f', 'rawvideo', '-pix_fmt', 'rgb24', 'pipe:'
+        ffmpeg_exe(), '-v', 'error', '-threads', str(threads), '-i', path,
+        '-fps_mode', 'passthrough', '-f', 'rawvideo', '-pix_fmt', 'rgb24',
+        'pipe:'
     ], check=True, stdout=subprocess.PIPE)
     frames = np.frombuffer(done.stdout, np.uint8).reshape(-1, 360, 640, 3)
     return frames[ids]
@@ -80,19 +88,19 @@ def resized(frames: np.ndarray, shape: Tuple[int, int]) -> np.ndarray:
 
 
 def ways(path: str, ids: np.ndarray, shape: Tuple[int, int], cache: str,
-         size: Tuple[int, int]) -> Dict[str, Callable]:
+         size: Tuple[int, int], threads: int) -> Dict[str, Callable]:
     """Every way to load the frames, by name."""
     store(CacheTask(cache, path, ids, *size, 95))
     stored = cache_path(cache, path)
+    pyav, decord = (
+        reader(num_threads=threads) for reader in (PyAVReader, DecordReader))
     return {
         'published (pipe)':
-        lambda: resized(published(path, ids), shape),
+        lambda: resized(published(path, ids, threads), shape),
+        'PyAV (default)':
+        lambda: resized(pyav.read(path, ids), shape),
         'decord':
-        lambda: resized(DecordReader().read(path, ids), shape),
-        'pyav':
-        lambda: resized(PyAVReader().read(path, ids), shape),
-        'pyav, 2 threads':
-        lambda: resized(PyAVReader(num_threads=2).read(path, ids), shape),
+        lambda: resized(decord.read(path, ids), shape),
         'cache':
         lambda: resized(read_cache(stored, ids)[0], shape),
     }
@@ -147,10 +155,10 @@ def main() -> None:
                 shape = short_side_shape(360, 640, *size)
                 cache = os.path.join(folder, f'cache{size[0]}')
                 times = measure(
-                    ways(path, ids, shape, cache, size),
+                    ways(path, ids, shape, cache, size, args.threads),
                     args.rounds)
-                name = f'{title}, {args.num_frames} frames at ' \
-                       f'{shape[0]} x {shape[1]}'
+                name = (f'{title}, {args.num_frames} frames at {shape[0]} x '
+                        f'{shape[1]}, decoding threads: {args.threads}')
                 out[name] = table(name, times)
     if args.json:
         with open(args.json, 'w') as f:

@@ -40,7 +40,7 @@ class LoadVideoFrames(BaseTransform):
 
     Args:
         reader (dict or :obj:`BaseVideoReader`, optional): The back end;
-            decord by default.
+            PyAV by default.
         cache_root (str, optional): Folder of the frame cache.
         cache_tolerance (int): How many source frames a stored frame may be
             away from a sampled one; where one is farther the video is
@@ -55,7 +55,7 @@ class LoadVideoFrames(BaseTransform):
                  cache_root: Optional[str] = None,
                  cache_tolerance: int = 0,
                  tail_tolerance: int = 5) -> None:
-        reader = reader or dict(type='costa_mm.DecordReader')
+        reader = reader or dict(type='costa_mm.PyAVReader')
         self.reader = TRANSFORMS.build(reader) if isinstance(
             reader, dict) else reader
         self.cache_root = cache_root

@@ -28,6 +28,10 @@ def test_frames_are_the_asked_ones(clip, reader):
     assert results['ori_shape'] == results['img_shape'] == (64, 96)
 
 
+def test_pyav_reads_by_default():
+    assert isinstance(LoadVideoFrames().reader, PyAVReader)
+
+
 def test_frames_that_the_container_only_promises_are_dropped(clip):
     """An MKV said 311 frames and held 310."""
     results = results_for(clip, [0, 30, 48])
