@@ -1,6 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """The one grounder: a method is a config plus its own neck and head."""
-from typing import Dict, List, Optional, Union
+from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -29,6 +29,11 @@ class SpatioTemporalGrounder(BaseModel):
         sentence --> text encoder '
 
         extract_video, encode_text, fuse, then head.loss or head.predict
+
+    Prediction in two steps, so that one video can be asked many sentences::
+
+        visual = model.encode_video(inputs)
+        samples = model.predict_encoded(visual, data_samples)
 
     Every part may be a config or a module.
 
@@ -109,12 +114,49 @@ class SpatioTemporalGrounder(BaseModel):
     def predict(self, inputs: VideoBatch,
                 data_samples: List[TubeDataSample]) -> List[TubeDataSample]:
         """Samples with their predictions; ground truth is never read."""
+        return self.predict_encoded(self.encode_video(inputs), data_samples)
+
+    def encode_video(self, inputs: VideoBatch) -> Tuple[VisualFeatures, ...]:
+        """What prediction needs to know of videos, whatever the sentence.
+
+        Args:
+            inputs (VideoBatch): From the data preprocessor.
+
+        Returns:
+            tuple[VisualFeatures]: Features (B, T, C', h, w) of all frames or,
+            with ``test_cfg.two_pass``, of the even and of the odd frames,
+            each encoded as a video of its own.
+        """
+        if not self.test_cfg.two_pass or min(inputs.durations) < 2:
+            return (self.extract_video(inputs), )
+        return tuple(
+            self.extract_video(
+                VideoBatch(
+                    frames=inputs.frames[:, offset::2],
+                    durations=tuple(
+                        len(range(offset, d, 2)) for d in inputs.durations),
+                    frame_mask=inputs.frame_mask[:, offset::2],
+                    pixel_mask=inputs.pixel_mask)) for offset in (0, 1))
+
+    def predict_encoded(
+            self, visual: Sequence[VisualFeatures],
+            data_samples: List[TubeDataSample]) -> List[TubeDataSample]:
+        """Ground sentences in videos that are encoded already.
+
+        Args:
+            visual (Sequence[VisualFeatures]): From :meth:`encode_video`, of
+                one video for all samples, or of one video per sample.
+            data_samples (list[TubeDataSample]): B samples.
+
+        Returns:
+            list[TubeDataSample]: The same samples with ``pred_*`` fields.
+
+        Raises:
+            ValueError: If there are neither one nor B videos.
+        """
         metas = [sample.metainfo for sample in data_samples]
         text = self.encode_text([meta['sentence'] for meta in metas])
-        if self.test_cfg.two_pass:
-            tubes = self._predict_two_pass(inputs, text, metas)
-        else:
-            tubes = self._predict_pass(inputs, text, metas)
+        tubes = self._ground(visual, text, metas)
         for sample, tube in zip(data_samples, tubes):
             self._write_prediction(sample, tube)
         return data_samples
@@ -181,29 +223,30 @@ class SpatioTemporalGrounder(BaseModel):
         return maps
 
     # ----------------------------------------------------------- prediction
-    def _predict_pass(self, inputs: VideoBatch, text: TextFeatures,
-                      metas: List[dict]) -> List[SampledTube]:
-        memory = self.neck(self.extract_video(inputs), text)
-        return decode_tubes(self.head.predict(memory), metas, self.test_cfg)
-
-    def _predict_two_pass(self, inputs: VideoBatch, text: TextFeatures,
-                          metas: List[dict]) -> List[SampledTube]:
-        """Even and odd frames, each a video of its own, then merged."""
-        if min(inputs.durations) < 2:
-            return self._predict_pass(inputs, text, metas)
+    def _ground(self, visual: Sequence[VisualFeatures], text: TextFeatures,
+                metas: List[dict]) -> List[SampledTube]:
+        """Ground every pass by itself, then merge the passes."""
         passes = []
-        for offset in (0, 1):
-            part = VideoBatch(
-                frames=inputs.frames[:, offset::2],
-                durations=tuple(
-                    len(range(offset, d, 2)) for d in inputs.durations),
-                frame_mask=inputs.frame_mask[:, offset::2],
-                pixel_mask=inputs.pixel_mask)
+        for offset, part in enumerate(visual):
             ids = [{
-                **m, 'frame_ids': np.asarray(m['frame_ids'])[offset::2]
+                **m, 'frame_ids':
+                np.asarray(m['frame_ids'])[offset::len(visual)]
             } for m in metas]
-            passes.append(self._predict_pass(part, text, ids))
+            memory = self.neck(self._repeat(part, len(metas)), text)
+            passes.append(
+                decode_tubes(self.head.predict(memory), ids, self.test_cfg))
+        if len(passes) == 1:
+            return passes[0]
         return [merge_passes(even, odd) for even, odd in zip(*passes)]
+
+    @staticmethod
+    def _repeat(visual: VisualFeatures, num: int) -> VisualFeatures:
+        """One video for every sentence; a view."""
+        count = len(visual.features)
+        if count not in (1, num):
+            raise ValueError(f'{num} samples need features of 1 or {num} '
+                             f'videos, not {count}')
+        return VisualFeatures(*(x.expand(num, *x.shape[1:]) for x in visual))
 
     @staticmethod
     def _write_prediction(sample: TubeDataSample, tube: SampledTube) -> None:

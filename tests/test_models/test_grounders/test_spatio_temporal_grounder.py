@@ -88,6 +88,34 @@ def test_batched_prediction_equals_single(two_pass):
         assert_equal_predictions(both[i], alone, rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.parametrize('two_pass', [False, True])
+def test_one_encoded_video_answers_many_sentences(two_pass):
+    model = build(grounder_cfg(test_cfg=dict(two_pass=two_pass)))
+    sentences = ('a man walks to the left', 'the red ball', 'who sits down?')
+    batches = [
+        make_batch(durations=(5, ), sizes=((32, 64), ), spans=((1, 3), ),
+                   sentences=(sentence, )) for sentence in sentences
+    ]
+    wanted = [predict(model, batch)[0] for batch in batches]
+    samples = [batch['data_samples'][0] for batch in batches]
+    calls = []
+    model.backbone.register_forward_hook(lambda *args: calls.append(args))
+    with torch.no_grad():
+        data = model.data_preprocessor(batches[0])
+        visual = model.encode_video(data['inputs'])
+        assert model.predict_encoded(visual, samples) == samples
+    assert len(calls) == 1 + two_pass
+    for sample, other in zip(samples, wanted):
+        assert_equal_predictions(sample, other, rtol=1e-4, atol=1e-3)
+        assert sample.pred_score == pytest.approx(other.pred_score, abs=1e-5)
+    # the sentence matters, or the comparison would show nothing
+    assert not np.allclose(wanted[0].pred_boxes, wanted[1].pred_boxes,
+                           atol=1e-2)
+    with pytest.raises(ValueError, match='3 samples need features of 1 or 3'):
+        two = model.data_preprocessor(make_batch())
+        model.predict_encoded(model.encode_video(two['inputs']), samples)
+
+
 def test_batched_loss_equals_the_mean_of_singles():
     model = build(grounder_cfg()).train()
     batch = make_batch(sizes=((32, 64), (32, 64)))
