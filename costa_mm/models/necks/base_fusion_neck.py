@@ -21,11 +21,13 @@ class BaseFusionNeck(BaseModule):
         num_heads (int): Heads of all layers.
         feedforward_channels (int): Hidden channels of all FFNs.
         dropout (float): Dropout in all layers.
+        input_norm (bool): LayerNorm over the channels of the projected cells,
+            so that they and their positions have one scale.
         pos_in_tokens (bool): Also add the positions to the cells themselves,
-            once, before the first round, not only to queries and keys, so
-            that what is read from a cell says where it is.  A backbone that
-            is trained from nothing has not learned to tell this from its
-            zero padding, as pretrained ones have.
+            before the first round and after the last, not only to queries
+            and keys, so that what is read from a cell says where it is.  A
+            backbone that is trained from nothing has not learned to tell this
+            from its zero padding, as pretrained ones have.
         with_cp (bool): Recompute the layers' activations in the backward pass
             instead of keeping them.
     """
@@ -38,6 +40,7 @@ class BaseFusionNeck(BaseModule):
                  num_heads: int = 8,
                  feedforward_channels: int = 2048,
                  dropout: float = 0.1,
+                 input_norm: bool = False,
                  pos_in_tokens: bool = False,
                  with_cp: bool = False) -> None:
         super().__init__()
@@ -50,6 +53,8 @@ class BaseFusionNeck(BaseModule):
             feedforward_channels=feedforward_channels,
             dropout=dropout)
         self.input_proj = nn.Conv2d(in_channels, embed_dims, kernel_size=1)
+        self.input_norm = nn.LayerNorm(
+            embed_dims) if input_norm else nn.Identity()
         self.spatial_layers = self.make_layers(num_layers)
 
     def make_layers(self, num_layers: int) -> ModuleList:
@@ -69,7 +74,13 @@ class BaseFusionNeck(BaseModule):
         """Features (B, T, C', h, w) to cells row by row, (B, T, h*w, C)."""
         cells = self.input_proj(features.flatten(0, 1))
         cells = cells.flatten(2).transpose(1, 2)  # (B*T, h*w, C)
-        return cells.unflatten(0, features.shape[:2])
+        return self.input_norm(cells).unflatten(0, features.shape[:2])
+
+    def locate(self, tokens: Tensor, pos: Tensor) -> Tensor:
+        """Add positions (B, S, C) to tokens (B, T, S, C), where wished."""
+        if not self.pos_in_tokens:
+            return tokens
+        return tokens + pos[:, None].to(tokens.dtype)
 
     def pre_fusion(self, visual: VisualFeatures,
                    text: TextFeatures) -> Tuple[Tensor, Tensor, Tensor]:
@@ -85,8 +96,7 @@ class BaseFusionNeck(BaseModule):
         grid = grid_sine_embedding(visual.cell_mask, cells.shape[-1])
         grid = grid.flatten(1, 2)  # (B, h*w, C)
         pos = torch.cat((grid, grid.new_zeros(text.tokens.shape)), dim=1)
-        if self.pos_in_tokens:
-            tokens = tokens + pos[:, None].to(tokens.dtype)
+        tokens = self.locate(tokens, pos)
         mask = torch.cat((visual.cell_mask.flatten(1), text.mask), dim=1)
         return tokens, pos, mask
 

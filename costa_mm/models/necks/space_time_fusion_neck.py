@@ -61,7 +61,7 @@ class SpaceTimeFusionNeck(BaseFusionNeck):
         tokens, videos = self.forward_rounds(tokens, pos, mask,
                                              visual.frame_mask)
         return FusedMemory(
-            memory=tokens[:, :, 1:],
+            memory=self.locate(tokens[:, :, 1:], pos[:, 1:]),
             pos=pos[:, 1:],
             mask=mask[:, 1:],
             cls=tokens[:, :, 0],

@@ -74,7 +74,7 @@ class TubeDETRFusionNeck(BaseFusionNeck):
         memory = self.repeat_slow(slow, visual.features.shape[1])
         memory = self.add_fast(memory, visual.features)
         return FusedMemory(
-            memory=memory,
+            memory=self.locate(memory, pos),
             pos=pos,
             mask=mask,
             cls=None,

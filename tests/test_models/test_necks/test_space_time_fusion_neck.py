@@ -120,3 +120,29 @@ def test_initial_weights():
     bound = (6 / (C + C))**0.5
     weight = neck.spatial_layers[0].self_attn.q_proj.weight
     assert weight.abs().max() <= bound and weight.std() > bound / 3
+
+
+def test_positions_in_tokens():
+    visual, text = inputs()
+    plain = build(neck_cfg(num_layers=1))
+    placed = build(neck_cfg(num_layers=1, pos_in_tokens=True))
+    placed.load_state_dict(plain.state_dict())
+    tokens, pos, _ = plain.pre_fusion(visual, text)
+    located, _, _ = placed.pre_fusion(visual, text)
+    assert_close(located[:, :, 1:], (tokens + pos[:, None])[:, :, 1:])
+    rounds, _ = placed.forward_rounds(located, pos, placed.pre_fusion(
+        visual, text)[2], visual.frame_mask)
+    memory = placed(visual, text).memory
+    # and once more after the last round; words have no place
+    assert_close(memory, rounds[:, :, 1:] + pos[:, None, 1:])
+    assert_close(memory[:, :, 6:], rounds[:, :, 7:])
+
+
+def test_input_norm():
+    visual, text = inputs()
+    neck = build(neck_cfg(input_norm=True))
+    neck.input_norm.reset_parameters()
+    cells = neck.pre_fusion(visual, text)[0][:, :, 1:7]
+    assert_close(cells.mean(-1), torch.zeros(2, 4, 6))
+    assert_close(
+        cells.std(-1, unbiased=False), torch.ones(2, 4, 6), atol=1e-3, rtol=0)
