@@ -1,10 +1,11 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Grounding for people: a Python call."""
+from .calibration import Calibration
 from .model_zoo import ZooEntry, find_model, list_models
 from .results import ScoredSpan, TubeResult, dump_results
 from .stvg_inferencer import STVGInferencer
 
 __all__ = [
-    'STVGInferencer', 'ScoredSpan', 'TubeResult', 'ZooEntry', 'dump_results',
-    'find_model', 'list_models'
+    'Calibration', 'STVGInferencer', 'ScoredSpan', 'TubeResult', 'ZooEntry',
+    'dump_results', 'find_model', 'list_models'
 ]

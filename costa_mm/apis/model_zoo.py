@@ -3,7 +3,9 @@
 
 MMEngine's inferencer knows a closed list of packages without this one, so
 names are looked up here: in the ``model-index.yml`` beside the package, or in
-``costa_mm/.mim`` of an installed one.
+``costa_mm/.mim`` of an installed one.  Small checkpoints lie in
+``checkpoints/`` beside ``configs/``; a metafile's ``Weights`` is the path from
+there, or an address.
 """
 import os
 from typing import List, NamedTuple, Optional
@@ -27,6 +29,14 @@ class ZooEntry(NamedTuple):
     config: str
     weights: Optional[str] = None
     aliases: tuple = ()
+
+    @property
+    def present_weights(self) -> Optional[str]:
+        """``weights``, None for a file that this installation lacks."""
+        weights = self.weights
+        if weights and '://' not in weights and not os.path.isfile(weights):
+            return None
+        return weights
 
 
 def zoo_root() -> str:
@@ -96,6 +106,17 @@ def find_model(name: str) -> ZooEntry:
     for entry in models:
         if name.lower() in (n.lower() for n in (entry.name, *entry.aliases)):
             return entry
+    whole = [m.name for m in models if m.present_weights]
+    rest = [m.name for m in models if not m.present_weights]
     raise ValueError(
         f'{name!r} is neither a config file nor a model of costa_mm; there '
-        f'are: {", ".join(entry.name for entry in models) or "none"}')
+        f'are, with weights: {", ".join(whole) or "none"}; without: '
+        f'{", ".join(rest) or "none"}')
+
+
+def models_with_weights() -> List[str]:
+    """Names of the models whose weights this installation can get."""
+    try:
+        return [m.name for m in list_models() if m.present_weights]
+    except FileNotFoundError:  # installed without configs
+        return []

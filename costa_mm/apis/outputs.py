@@ -6,33 +6,47 @@ from typing import Dict, List, Sequence
 import numpy as np
 
 from costa_mm.structures import TubeDataSample
-from costa_mm.visualization import (TubePainter, TubeTrack, contact_sheet,
-                                    pick_frames, save_image,
-                                    timeline_from_sample, tracks_from_sample,
-                                    tracks_from_tubes, write_video)
+from costa_mm.visualization import (PALETTE, TubePainter, TubeTrack,
+                                    attention_sheet, contact_sheet,
+                                    pick_frames, pick_sampled, save_image,
+                                    timeline_from_sample, write_video)
+from costa_mm.visualization.tracks import Color
 from .inputs import VideoSource
 from .results import TubeResult
 
 DEFAULT_FPS = 25.0  # of frames in memory whose rate nobody told
 
 
-def tracks_of(results: Sequence[TubeResult],
-              samples: Sequence[TubeDataSample]) -> List[TubeTrack]:
+def color_of(index: int) -> Color:
+    """Colour of the tube of a video's ``index``-th sentence."""
+    return PALETTE[index % len(PALETTE)]
+
+
+def tracks_of(results: Sequence[TubeResult]) -> List[TubeTrack]:
     """One colour per sentence; what was not found has no span to show."""
     if len(results) == 1 and results[0].found:
-        return tracks_from_sample(samples[0], draw_gt=False)
-    found = [i for i, result in enumerate(results) if result.found]
-    tracks = tracks_from_tubes(
-        [results[i].tube for i in found],
-        [f'{i + 1}: {results[i].sentence}' for i in found],
-        [f'{i + 1}: {results[i].confidence:.2f}' for i in found])
-    return tracks
+        label = f'model {results[0].confidence:.2f}'
+        return [TubeTrack(results[0].tube, label, results[0].sentence)]
+    return [
+        TubeTrack(result.tube, f'{i + 1}: {result.confidence:.2f}',
+                  f'{i + 1}: {result.sentence}', color_of(i))
+        for i, result in enumerate(results) if result.found
+    ]
+
+
+def draw_timeline(result: TubeResult, sample: TubeDataSample,
+                  index: int = 0) -> np.ndarray:
+    """Distributions and spans of one sentence, in the colour of its tube."""
+    title = result.sentence
+    if not result.found:
+        title = f'not in this video ({result.confidence:.2f}): {title}'
+    return timeline_from_sample(sample, title, color_of(index))
 
 
 def draw_pictures(source: VideoSource, results: Sequence[TubeResult],
                   samples: Sequence[TubeDataSample],
                   num_tiles: int = 12) -> Dict[str, np.ndarray]:
-    """The contact sheet of a video and the timeline of every sentence.
+    """The contact sheet of a video and the pictures of every sentence.
 
     Args:
         source (:obj:`VideoSource`): The video.
@@ -41,9 +55,10 @@ def draw_pictures(source: VideoSource, results: Sequence[TubeResult],
         num_tiles (int): Frames on the sheet.
 
     Returns:
-        dict[str, np.ndarray]: RGB pictures: ``sheet`` and one per sample id.
+        dict[str, np.ndarray]: RGB pictures: ``sheet``, ``SAMPLE_timeline``
+        and, where a result has attention maps, ``SAMPLE_attention``.
     """
-    tracks = tracks_of(results, samples)
+    tracks = tracks_of(results)
     ids = pick_frames(source.info.num_frames, tracks, num_tiles)
     pictures = dict(
         sheet=contact_sheet(
@@ -52,20 +67,39 @@ def draw_pictures(source: VideoSource, results: Sequence[TubeResult],
             tracks,
             num_frames=source.info.num_frames,
             fps=source.info.fps))
-    for sample in samples:
-        pictures[sample.sample_id] = timeline_from_sample(sample)
+    for i, (result, sample) in enumerate(zip(results, samples)):
+        timeline = draw_timeline(result, sample, i)
+        pictures[f'{result.sample_id}_timeline'] = timeline
+        if result.attention is not None:
+            pictures[f'{result.sample_id}_attention'] = _draw_attention(
+                source, result, color_of(i), timeline)
     return pictures
 
 
+def _draw_attention(source: VideoSource, result: TubeResult, color: Color,
+                    timeline: np.ndarray) -> np.ndarray:
+    track = TubeTrack(result.tube, f'{result.confidence:.2f}',
+                      result.sentence, color)
+    picked = pick_sampled(result.frame_ids, [track], source.info.num_frames)
+    ids = result.frame_ids[picked]
+    return attention_sheet(
+        source.reader.read(source.path, ids),
+        ids,
+        result.attention[picked],
+        [track],
+        num_frames=source.info.num_frames,
+        fps=source.info.fps,
+        timeline=timeline)
+
+
 def write_tube_video(path: str, source: VideoSource,
-                     results: Sequence[TubeResult],
-                     samples: Sequence[TubeDataSample]) -> None:
+                     results: Sequence[TubeResult]) -> None:
     """Write a video with the tubes of all its sentences."""
     info = source.info
     painter = TubePainter(
         frame_shape=(info.height, info.width),
         num_frames=info.num_frames,
-        tracks=tracks_of(results, samples),
+        tracks=tracks_of(results),
         fps=info.fps)
     frames = (
         painter.draw(frame, i)
@@ -75,21 +109,17 @@ def write_tube_video(path: str, source: VideoSource,
 
 def write_files(folder: str, source: VideoSource,
                 results: Sequence[TubeResult],
-                samples: Sequence[TubeDataSample],
                 pictures: Dict[str, np.ndarray]) -> Dict[str, str]:
-    """Write video, contact sheet and timelines of one video.
+    """Write the video with its tubes, and its pictures.
 
     Returns:
-        dict[str, str]: Paths by what they are: ``video``, ``sheet`` and
-        sample ids for timelines.
+        dict[str, str]: Paths by what they are: ``video`` and the keys of
+        :func:`draw_pictures`.
     """
-    paths = dict(
-        video=os.path.join(folder, f'{source.name}.mp4'),
-        sheet=os.path.join(folder, f'{source.name}_sheet.png'))
-    for sample in samples:
-        paths[sample.sample_id] = os.path.join(
-            folder, f'{sample.sample_id}_timeline.png')
-    write_tube_video(paths['video'], source, results, samples)
+    paths = dict(video=os.path.join(folder, f'{source.name}.mp4'))
+    write_tube_video(paths['video'], source, results)
     for key, picture in pictures.items():
+        name = f'{source.name}_sheet' if key == 'sheet' else key
+        paths[key] = os.path.join(folder, f'{name}.png')
         save_image(paths[key], picture)
     return paths

@@ -8,6 +8,7 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
 import numpy as np
 
 from costa_mm.structures import Tube, TubeDataSample
+from .calibration import Calibration, score_features
 
 
 class ScoredSpan(NamedTuple):
@@ -34,18 +35,25 @@ class TubeResult:
         size (tuple[int, int]): Width and height of the video in pixels.
         tube (:obj:`Tube`): Span (end exclusive) and a box, in pixels, for
             every frame of the video.
-        confidence (float): Joint probability of the span's start and end.
+        confidence (float): With a calibration the probability that the
+            sentence is true of the video; without one ``span_score``.
+        span_score (float): Joint probability of the span's start and end.
+        calibrated (bool): Whether there was a calibration.
+        threshold (float): Confidence that counts as found.
         attendance_score (float, optional): Mean probability, inside the span,
             that the object attends the event; None where a model predicts
             none.
-        found (bool): Whether ``confidence`` reaches the threshold asked for;
-            if not, the sentence is taken not to happen in this video.
+        found (bool): Whether ``confidence`` reaches the threshold; if not,
+            the sentence is taken not to happen in this video.
         spans (list[:obj:`ScoredSpan`]): The best spans, best first.
         frame_ids (np.ndarray): Frames that the model looked at, (T, ), int64.
         start (np.ndarray): Probability that the event starts there, (T, ).
         end (np.ndarray): Probability that it ends there, (T, ).
         attendance (np.ndarray, optional): Probability that the object attends
             the event there, (T, ).
+        attention (np.ndarray, optional): Where the last layer of the spatial
+            decoder looks, where asked for: weights of the cells of every
+            sampled frame, (T, h, w).
     """
 
     sample_id: str
@@ -54,6 +62,9 @@ class TubeResult:
     size: Tuple[int, int]
     tube: Tube
     confidence: float
+    span_score: float
+    calibrated: bool
+    threshold: float
     attendance_score: Optional[float]
     found: bool
     spans: List[ScoredSpan]
@@ -61,6 +72,7 @@ class TubeResult:
     start: np.ndarray
     end: np.ndarray
     attendance: Optional[np.ndarray]
+    attention: Optional[np.ndarray] = None
 
     @property
     def span(self) -> Tuple[int, int]:
@@ -81,12 +93,16 @@ class TubeResult:
     @classmethod
     def from_sample(cls,
                     sample: TubeDataSample,
-                    score_thr: float = 0.0) -> 'TubeResult':
+                    score_thr: Optional[float] = None,
+                    calibration: Optional[Calibration] = None
+                    ) -> 'TubeResult':
         """Read a predicted sample.
 
         Args:
             sample (:obj:`TubeDataSample`): With ``pred_*`` fields.
-            score_thr (float): Confidence that counts as found.
+            score_thr (float, optional): Confidence that counts as found;
+                default: the calibration's, or 0 without one.
+            calibration (:obj:`Calibration`, optional): Of the model.
         """
         attendance = sample.get('pred_attendance', None)
         if attendance is not None and not len(attendance):
@@ -94,20 +110,28 @@ class TubeResult:
         height, width = sample.ori_shape
         spans = [ScoredSpan(int(s), int(e), float(p))
                  for s, e, p in sample.get('pred_spans', ())]
+        confidence = float(sample.pred_score) if calibration is None else \
+            calibration.confidence(score_features(sample))
+        if score_thr is None:
+            score_thr = 0.0 if calibration is None else calibration.threshold
         return cls(
             sample_id=sample.sample_id,
             video=sample.video_path,
             sentence=sample.sentence,
             size=(int(width), int(height)),
             tube=sample.pred_tube,
-            confidence=float(sample.pred_score),
+            confidence=confidence,
+            span_score=float(sample.pred_score),
+            calibrated=calibration is not None,
+            threshold=float(score_thr),
             attendance_score=_mean_inside(sample, attendance),
-            found=float(sample.pred_score) >= score_thr,
+            found=confidence >= score_thr,
             spans=spans,
             frame_ids=np.asarray(sample.frame_ids),
             start=np.asarray(sample.pred_start),
             end=np.asarray(sample.pred_end),
-            attendance=attendance)
+            attendance=attendance,
+            attention=sample.get('pred_attention', None))
 
     def to_dict(self) -> dict:
         """An entry of a tube file with what else is known, for JSON."""
@@ -120,6 +144,9 @@ class TubeResult:
             span_seconds=None if self.span_seconds is None else list(
                 self.span_seconds),
             confidence=self.confidence,
+            span_score=self.span_score,
+            calibrated=self.calibrated,
+            threshold=self.threshold,
             attendance_score=self.attendance_score,
             found=self.found,
             spans=[dict(s._asdict()) for s in self.spans],
@@ -127,6 +154,8 @@ class TubeResult:
             start=_rounded(self.start),
             end=_rounded(self.end),
             attendance=_rounded(self.attendance))
+        if self.attention is not None:
+            out['attention'] = np.round(self.attention, 6).tolist()
         return out
 
 

@@ -17,8 +17,10 @@ from costa_mm.engine import load_weights, read_checkpoint
 from costa_mm.registry import INFERENCERS, MODELS, TRANSFORMS
 from costa_mm.structures import TubeDataSample
 from costa_mm.visualization import TubeLocalVisualizer
+from .calibration import Calibration, find_calibration
+from .grouping import VideoGroup, group_sources, take_video, take_visual
 from .inputs import Sentences, Videos, VideoSource, make_sources
-from .model_zoo import find_model
+from .model_zoo import find_model, models_with_weights
 from .outputs import draw_pictures, write_files
 from .results import TubeResult, dump_results
 
@@ -30,7 +32,7 @@ class STVGInferencer(BaseInferencer):
     """Grounds sentences in videos.
 
     Example:
-        >>> inferencer = STVGInferencer('costa_tiny.py', 'costa_tiny.pth')
+        >>> inferencer = STVGInferencer('costa_tiny_synthetic')
         >>> out = inferencer('street.mp4', 'the man in red crosses the road',
         ...                  out_dir='outputs')
         >>> result = out['predictions'][0]
@@ -45,11 +47,14 @@ class STVGInferencer(BaseInferencer):
         device (str, optional): 'cpu', 'cuda:0', ...; default: what is there.
         scope (str): Default scope in which the config's types are looked up.
         show_progress (bool): Whether to show a progress bar.
+        calibration (str | Path, optional): File that makes confidences
+            calibrated (see :class:`costa_mm.apis.Calibration`); default:
+            ``NAME.calibration.json`` beside the checkpoint, if it exists.
 
     Raises:
-        FileNotFoundError: If config or checkpoint is missing.
+        FileNotFoundError: If config, checkpoint or calibration is missing.
         ValueError: If there is no such model, no weights, or the weights are
-            of another model.
+            of another model, or the calibration beside them is of others.
     """
 
     preprocess_kwargs = {'sources'}
@@ -63,7 +68,10 @@ class STVGInferencer(BaseInferencer):
                  weights: Union[str, os.PathLike, None] = None,
                  device: Optional[str] = None,
                  scope: str = 'costa_mm',
-                 show_progress: bool = True) -> None:
+                 show_progress: bool = True,
+                 calibration: Union[str, os.PathLike, None] = None) -> None:
+        self.calibration = None if calibration is None else \
+            Calibration.load(calibration)
         model = os.fspath(model) if isinstance(model, os.PathLike) else model
         weights = None if weights is None else os.fspath(weights)
         if isinstance(model, str) and model.endswith('.py') and \
@@ -76,7 +84,7 @@ class STVGInferencer(BaseInferencer):
     def _load_model_from_metafile(self, model: str):
         """MMEngine's look-up knows a closed list of packages; this is ours."""
         entry = find_model(model)
-        return Config.fromfile(entry.config), entry.weights
+        return Config.fromfile(entry.config), entry.present_weights
 
     def _init_model(self,
                     cfg: Union[Config, ConfigDict],
@@ -84,13 +92,18 @@ class STVGInferencer(BaseInferencer):
                     device: str = 'cpu') -> nn.Module:
         if weights is None:
             raise ValueError(
-                'no weights: this model has none to download; give a '
-                'checkpoint, STVGInferencer(model, weights=...)')
+                'no weights: this installation has none of this model; give '
+                'a checkpoint, STVGInferencer(model, weights=...), or a model '
+                f'that has some ({", ".join(models_with_weights()) or "none"})'
+            )
         checkpoint = read_checkpoint(weights)
         if not cfg:
             cfg.update(self._config_of(checkpoint, weights))
         model = MODELS.build(cfg.model)
         load_weights(model, checkpoint, weights, whole=True)
+        if self.calibration is None:
+            self.calibration = find_calibration(
+                weights, checkpoint.get('state_dict', checkpoint))
         model.cfg = cfg
         return model.to(device).eval()
 
@@ -136,16 +149,17 @@ class STVGInferencer(BaseInferencer):
                  *,
                  batch_size: int = 1,
                  fps: Optional[float] = None,
-                 pred_score_thr: float = 0.0,
+                 pred_score_thr: Optional[float] = None,
                  out_dir: Union[str, os.PathLike] = '',
                  return_vis: bool = False,
                  no_save_vis: bool = False,
                  show: bool = False,
                  wait_time: float = 0,
-                 return_datasamples: bool = False) -> Dict[str, Any]:
+                 return_datasamples: bool = False,
+                 attention: bool = False) -> Dict[str, Any]:
         """Ground sentences in videos.
 
-        Every video is decoded once for all of its sentences.
+        Every video is decoded and encoded once for all of its sentences.
 
         Args:
             inputs: Path of a video or of a folder with videos; frames in
@@ -153,11 +167,13 @@ class STVGInferencer(BaseInferencer):
                 3); or a list of any of those.
             sentences: One sentence, or several, for every video; or one list
                 of sentences per video.
-            batch_size (int): Sentences that go through the model together.
+            batch_size (int): Sentences that go through the model together,
+                of one video or of several.
             fps (float, optional): Frame rate of frames in memory.
-            pred_score_thr (float): A tube below this confidence counts as
-                "not in this video" (``result.found`` is False) and is not
-                drawn.
+            pred_score_thr (float, optional): A tube below this confidence
+                counts as "not in this video" (``result.found`` is False) and
+                is not drawn; default: the calibration's threshold, or 0
+                without a calibration.
             out_dir (str | Path): Where to write, per video, a video with the
                 tubes (``NAME.mp4``), a contact sheet (``NAME_sheet.png``) and
                 a timeline per sentence, and one tube file for all
@@ -168,6 +184,9 @@ class STVGInferencer(BaseInferencer):
             wait_time (float): Seconds that a window stays; 0 waits for a key.
             return_datasamples (bool): Whether to return
                 :obj:`TubeDataSample` in place of :obj:`TubeResult`.
+            attention (bool): Whether results, JSON and pictures are to hold
+                the attention maps of the spatial decoder too.  The video is
+                encoded once more for every sentence.
 
         Returns:
             dict: ``predictions`` (list[:obj:`TubeResult`]), videos in order
@@ -178,48 +197,57 @@ class STVGInferencer(BaseInferencer):
         Raises:
             FileNotFoundError: If a video is missing or a folder holds none.
             TypeError: If an input or a sentence is of a wrong type.
-            ValueError: If a sentence is empty, frames are malformed, or a
-                file is no video that can be decoded.
+            ValueError: If a sentence is empty, frames are malformed, a file
+                is no video that can be decoded, or attention is asked of a
+                model that shows none.
         """
         if batch_size < 1:
             raise ValueError(f'batch_size must be at least 1, not '
                              f'{batch_size}')
         out_dir = os.fspath(out_dir)
         sources = make_sources(inputs, sentences, self.reader, fps)
-        samples = self._predict(sources, batch_size)
-        results = [TubeResult.from_sample(s, pred_score_thr) for s in samples]
+        samples = self._predict(sources, batch_size, attention)
+        results = [
+            TubeResult.from_sample(s, pred_score_thr, self.calibration)
+            for s in samples
+        ]
         pictures, files = self.visualize(
-            sources, samples, results=results, return_vis=return_vis,
-            out_dir='' if no_save_vis else out_dir, show=show,
-            wait_time=wait_time)
+            sources, samples, show, results=results, return_vis=return_vis,
+            out_dir='' if no_save_vis else out_dir, wait_time=wait_time)
         return self.postprocess(
             samples, pictures, return_datasamples, results=results,
             out_dir=out_dir, files=files)
 
-    def _predict(self, sources: Sequence[VideoSource],
-                 batch_size: int) -> List[TubeDataSample]:
+    def _predict(self, sources: Sequence[VideoSource], batch_size: int,
+                 attention: bool) -> List[TubeDataSample]:
         """A predicted sample for every sentence, in order."""
         total = sum(len(source.sentences) for source in sources)
-        batches = self.preprocess(sources, batch_size)
-        if self.show_progress:
-            batches = tqdm(batches, 'grounding', -(-total // batch_size))
-        return [s for batch in batches for s in self.forward(batch)]
+        samples: List[TubeDataSample] = []
+        with tqdm(total=total, desc='grounding', unit='sentence',
+                  disable=not self.show_progress) as bar:
+            for group in self.preprocess(sources, batch_size):
+                for chunk in self.forward(group, batch_size=batch_size,
+                                          attention=attention):
+                    samples += chunk
+                    bar.update(len(chunk))
+        return samples
 
     def preprocess(self, inputs: Sequence[VideoSource], batch_size: int = 1,
-                   **kwargs) -> Iterator[Any]:
-        """Batches of the model, each video decoded when its turn comes."""
-        samples = (s for source in inputs for s in self._samples(source))
-        for chunk in self._get_chunk_data(samples, batch_size):
-            yield self.collate_fn(chunk)
-
-    def _samples(self, source: VideoSource) -> Iterator[dict]:
-        """Packed samples of a video, its frames decoded once."""
-        packed = self._pipeline_for(source)(self._record(source))
-        for i, sentence in enumerate(source.sentences):
-            sample = packed['data_samples'].clone()
-            sample.set_metainfo(
-                dict(sentence=sentence, sample_id=source.sample_id(i)))
-            yield dict(inputs=packed['inputs'], data_samples=sample)
+                   **kwargs) -> Iterator[VideoGroup]:
+        """Groups of videos, each decoded when its turn comes."""
+        for sources in group_sources(inputs, batch_size):
+            videos = [self._pipeline_for(source)(self._record(source))
+                      for source in sources]
+            samples, rows = [], []
+            for row, source in enumerate(sources):
+                for i, sentence in enumerate(source.sentences):
+                    sample = videos[row]['data_samples'].clone()
+                    sample.set_metainfo(
+                        dict(sentence=sentence,
+                             sample_id=source.sample_id(i)))
+                    samples.append(sample)
+                    rows.append(row)
+            yield VideoGroup(videos, samples, rows)
 
     def _pipeline_for(self, source: VideoSource) -> Compose:
         """The test pipeline, reading from the video's own reader."""
@@ -256,9 +284,25 @@ class STVGInferencer(BaseInferencer):
             factors=None)
 
     @torch.no_grad()
-    def forward(self, inputs: dict, **kwargs) -> List[TubeDataSample]:
-        """Samples of a batch with their predictions."""
-        return self.model.test_step(inputs)
+    def forward(self,
+                inputs: VideoGroup,
+                *,
+                batch_size: int = 1,
+                attention: bool = False) -> Iterator[List[TubeDataSample]]:
+        """Predicted samples, ``batch_size`` sentences at a time."""
+        batch = self.model.data_preprocessor(
+            self.collate_fn(inputs.videos), False)['inputs']
+        visual = self.model.encode_video(batch)
+        for first in range(0, len(inputs.samples), batch_size):
+            part = slice(first, first + batch_size)
+            samples = self.model.predict_encoded(
+                take_visual(visual, inputs.rows[part]), inputs.samples[part])
+            if attention:
+                for sample, row in zip(samples, inputs.rows[part]):
+                    maps, = self.model.attention_maps(
+                        take_video(batch, row), [sample])
+                    sample.pred_attention = maps.cells[-1].cpu().numpy()
+            yield samples
 
     def visualize(self,
                   inputs: Sequence[VideoSource],
@@ -285,7 +329,7 @@ class STVGInferencer(BaseInferencer):
             visualization.append(pictures)
             if out_dir:
                 files += write_files(out_dir, source, results[own],
-                                     preds[own], pictures).values()
+                                     pictures).values()
             if show:
                 self.visualizer.show(
                     pictures['sheet'], win_name=source.name,

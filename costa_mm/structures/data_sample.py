@@ -12,6 +12,8 @@ class TubeDataSample(BaseDataElement):
     - ``num_frames`` (int), ``fps`` (float): of the source video
     - ``ori_shape`` (tuple[int, int]): height and width of the source frames
     - ``img_shape`` (tuple[int, int]): height and width after the pipeline
+    - ``segment`` (tuple[int, int]): source frames inside which frames are
+      sampled, end exclusive; a temporal crop before sampling narrows it
     - ``frame_ids`` (np.ndarray): sampled source frames, (T, ), int64
     - ``sentence`` (str), ``qtype`` (str or None), ``factors`` (dict or None)
     - ``flip`` (bool): whether the frames are mirrored
@@ -37,4 +39,6 @@ class TubeDataSample(BaseDataElement):
     - ``pred_start``, ``pred_end``, ``pred_attendance`` (np.ndarray): (T, ),
       probabilities on ``frame_ids``
     - ``pred_boxes`` (np.ndarray): (T, 4), original pixels, on ``frame_ids``
+    - ``pred_attention`` (np.ndarray): (T, h, w), where the last layer of the
+      spatial decoder looks; only where asked for
     """

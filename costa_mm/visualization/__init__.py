@@ -1,6 +1,7 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Pictures and videos of tubes."""
 from .attention import overlay_attention
+from .attention_sheet import attention_sheet, pick_sampled
 from .contact_sheet import contact_sheet, pick_frames
 from .local_visualizer import (TubeLocalVisualizer, save_image,
                                timeline_from_sample)
@@ -12,7 +13,7 @@ from .video_writer import write_video
 
 __all__ = [
     'PALETTE', 'TubeLocalVisualizer', 'TubePainter', 'TubeTrack',
-    'contact_sheet', 'overlay_attention', 'pick_frames', 'plot_timeline',
-    'save_image', 'timeline_from_sample', 'tracks_from_sample',
-    'tracks_from_tubes', 'truth_track', 'write_video'
+    'attention_sheet', 'contact_sheet', 'overlay_attention', 'pick_frames',
+    'pick_sampled', 'plot_timeline', 'save_image', 'timeline_from_sample',
+    'tracks_from_sample', 'tracks_from_tubes', 'truth_track', 'write_video'
 ]

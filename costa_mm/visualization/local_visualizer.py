@@ -12,12 +12,21 @@ from costa_mm.structures import TubeDataSample
 from .contact_sheet import contact_sheet, pick_frames
 from .painter import TubePainter
 from .timeline import plot_timeline
-from .tracks import tracks_from_sample
+from .tracks import Color, tracks_from_sample
 from .video_writer import write_video
 
 
-def timeline_from_sample(data_sample: TubeDataSample) -> Optional[np.ndarray]:
-    """The timeline picture of a predicted sample, None without prediction."""
+def timeline_from_sample(data_sample: TubeDataSample,
+                         title: Optional[str] = None,
+                         color: Optional[Color] = None
+                         ) -> Optional[np.ndarray]:
+    """The timeline picture of a predicted sample, None without prediction.
+
+    Args:
+        data_sample (:obj:`TubeDataSample`): With ``pred_*`` fields or not.
+        title (str, optional): Default: the sentence.
+        color (tuple[int, int, int], optional): Of the predicted spans.
+    """
     if data_sample.get('pred_start', None) is None:
         return None
     truth = data_sample.get('gt_tube', None)
@@ -31,7 +40,8 @@ def timeline_from_sample(data_sample: TubeDataSample) -> Optional[np.ndarray]:
         pred_span=data_sample.pred_tube.span,
         gt_span=None if truth is None else truth.span,
         pred_spans=data_sample.get('pred_spans', ()),
-        sentence=data_sample.get('sentence', ''))
+        sentence=data_sample.get('sentence', '') if title is None else title,
+        pred_color=color)
 
 
 def save_image(path: str, image: np.ndarray) -> None:

@@ -5,10 +5,12 @@ from typing import Optional, Sequence, Tuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 
 from .text import find_font, wrap_text
+from .tracks import Color
 
 Span = Tuple[int, int]
 TITLE_POINTS = 11
@@ -28,6 +30,7 @@ def plot_timeline(frame_ids: Sequence[int],
                   gt_span: Optional[Span] = None,
                   pred_spans: Sequence[Tuple[int, int, float]] = (),
                   sentence: str = '',
+                  pred_color: Optional[Color] = None,
                   dpi: int = 110) -> np.ndarray:
     """Start and end distributions, attendance and spans of one sentence.
 
@@ -45,6 +48,8 @@ def plot_timeline(frame_ids: Sequence[int],
         pred_spans (Sequence[tuple[int, int, float]]): Best spans with their
             probabilities; up to ``MAX_SPANS`` are drawn.
         sentence (str): Title.
+        pred_color (tuple[int, int, int], optional): Colour of the predicted
+            spans, that of the tube in the video.
         dpi (int): Pixels per inch; the picture is 9 inches wide.
 
     Returns:
@@ -58,7 +63,9 @@ def plot_timeline(frame_ids: Sequence[int],
     if len(lengths) != 1:
         raise ValueError('frame_ids, start, end and attendance must be of '
                          f'one length, not {sorted(lengths)}')
-    bars = _span_rows(pred_span, gt_span, pred_spans)
+    color = PRED_COLOR if pred_color is None else to_hex(
+        np.asarray(pred_color) / 255)
+    bars = _span_rows(pred_span, gt_span, pred_spans, color)
     figure = Figure(figsize=(9, 3.6 + 0.2 * len(bars)), dpi=dpi,
                     layout='constrained')
     canvas = FigureCanvasAgg(figure)
@@ -68,13 +75,13 @@ def plot_timeline(frame_ids: Sequence[int],
     _draw_distributions(axes[0], frame_ids, start, end)
     _draw_attendance(axes[1], frame_ids, attendance)
     _draw_spans(axes[2], bars)
-    _shade(axes[:2], pred_span, gt_span)
+    _shade(axes[:2], pred_span, gt_span, color)
     _finish(figure, axes, num_frames, fps, sentence)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def _span_rows(pred_span, gt_span, pred_spans) -> list:
+def _span_rows(pred_span, gt_span, pred_spans, color: str) -> list:
     """Rows of the lowest panel: (name, span, colour, opacity)."""
     rows = []
     if gt_span is not None:
@@ -83,9 +90,9 @@ def _span_rows(pred_span, gt_span, pred_spans) -> list:
     if pred_span is not None:
         score = scores.pop(tuple(pred_span), None)
         name = 'model' if score is None else f'model, p={score:.2f}'
-        rows.append((name, pred_span, PRED_COLOR, 1.0))
+        rows.append((name, pred_span, color, 1.0))
     for span, score in list(scores.items())[:MAX_SPANS]:
-        rows.append((f'or p={score:.2f}', span, PRED_COLOR, 0.4))
+        rows.append((f'or p={score:.2f}', span, color, 0.4))
     return rows
 
 
@@ -122,11 +129,11 @@ def _draw_spans(axis: Axes, rows: list) -> None:
     axis.tick_params(axis='y', length=0)
 
 
-def _shade(axes: Sequence[Axes], pred_span, gt_span) -> None:
+def _shade(axes: Sequence[Axes], pred_span, gt_span, color: str) -> None:
     """Predicted span as a tint, true span as dashed lines."""
     for axis in axes:
         if pred_span is not None:
-            axis.axvspan(*pred_span, color=PRED_COLOR, alpha=0.13, lw=0)
+            axis.axvspan(*pred_span, color=color, alpha=0.13, lw=0)
         for frame in gt_span or ():
             axis.axvline(frame, color=TRUTH_COLOR, ls='--', lw=1)
 

@@ -11,7 +11,7 @@ import torch
 from mmengine.model import BaseModel
 
 from costa_mm.registry import MODELS
-from costa_mm.structures import Tube
+from costa_mm.structures import AttentionMaps, Tube, VisualFeatures
 from costa_mm.visualization import write_video
 
 COLORS = dict(red=0, green=1)
@@ -33,24 +33,42 @@ test_dataloader = dict(
 
 @MODELS.register_module(force=True)
 class ColourFinder(BaseModel):
-    """Finds pixels of a colour; counts the videos it was given."""
+    """Finds pixels of a colour; counts what it was given."""
 
     def __init__(self):
-        super().__init__()
+        super().__init__(
+            dict(type='costa_mm.STVGDataPreprocessor', mean=(0., ) * 3,
+                 std=(1., ) * 3))
         self.threshold = torch.nn.Parameter(torch.tensor(100.))
-        self.batches = []
+        self.encoded = []  # videos of every call
+        self.batches = []  # sentences of every call
 
     def forward(self, *args, **kwargs):
-        """Never called: see :meth:`test_step`."""
+        """Never called: see :meth:`predict_encoded`."""
         raise NotImplementedError
 
-    def test_step(self, data):
+    def encode_video(self, inputs):
+        """Pixels are features enough."""
+        self.encoded.append(len(inputs.frames))
+        return (VisualFeatures(inputs.frames, inputs.frame_mask,
+                               inputs.pixel_mask), )
+
+    def predict_encoded(self, visual, data_samples):
         """Predict."""
-        self.batches.append(len(data['inputs']))
+        features, frame_mask, pixel_mask = visual[0]
+        self.batches.append(len(data_samples))
+        rows = range(len(data_samples)) if len(features) > 1 else \
+            [0] * len(data_samples)
         return [
-            self._predict(frames, sample)
-            for frames, sample in zip(data['inputs'], data['data_samples'])
+            self._predict(features[row][~frame_mask[row]], sample)
+            for row, sample in zip(rows, data_samples)
         ]
+
+    def attention_maps(self, inputs, data_samples):
+        """Looks at the green square, a cell being 8 x 8 pixels."""
+        cells = (inputs.frames[0, :, 1] > self.threshold).float()
+        cells = cells.unfold(1, 8, 8).unfold(2, 8, 8).mean((-1, -2))
+        return [AttentionMaps(cells[None].repeat(2, 1, 1, 1), cells[None])]
 
     def _predict(self, frames, sample):
         channel = next((c for name, c in COLORS.items()

@@ -4,6 +4,7 @@ import os
 import pytest
 
 from costa_mm.apis import find_model, list_models, model_zoo
+from costa_mm.apis.model_zoo import models_with_weights
 
 
 @pytest.fixture
@@ -38,8 +39,15 @@ def test_names_and_aliases(zoo, name):
 
 
 def test_unknown_name_lists_the_known(zoo):
-    with pytest.raises(ValueError, match='there are: large, tiny, web'):
+    with pytest.raises(ValueError, match='with weights: web; without: large,'
+                       ' tiny'):
         find_model('huge')
+    (zoo / 'weights').mkdir()
+    (zoo / 'weights' / 'tiny.pth').touch()
+    with pytest.raises(ValueError, match='with weights: tiny, web; without: '
+                       'large'):
+        find_model('huge')
+    assert models_with_weights() == ['tiny', 'web']
 
 
 def test_package_without_configs(tmp_path, monkeypatch):
@@ -50,6 +58,7 @@ def test_package_without_configs(tmp_path, monkeypatch):
                         str(package / '__init__.py'))
     with pytest.raises(FileNotFoundError, match='give the path of a config'):
         model_zoo.zoo_root()
+    assert models_with_weights() == []
     (package / '.mim' / 'configs').mkdir(parents=True)
     (package / '.mim' / 'model-index.yml').touch()
     assert model_zoo.zoo_root() == str(package / '.mim')

@@ -2,10 +2,11 @@
 import numpy as np
 import pytest
 
-from costa_mm.apis import TubeResult
+from costa_mm.apis import TubeResult, outputs
 from costa_mm.apis.inputs import make_sources
 from costa_mm.apis.outputs import draw_pictures, tracks_of, write_files
 from costa_mm.structures import Tube, TubeDataSample
+from costa_mm.visualization import PALETTE
 
 
 def predicted(sample_id, score):
@@ -28,23 +29,39 @@ def predictions():
 
 
 def test_only_what_was_found_is_drawn(predictions):
-    results, samples = predictions
-    track, = tracks_of(results, samples)
-    assert track.sentence == '1: s a'
-    assert tracks_of(results[1:], samples[1:]) == []
-    track, = tracks_of(results[:1], samples[:1])
+    results, _ = predictions
+    track, = tracks_of(results)
+    assert track.sentence == '1: s a' and track.label == '1: 0.90'
+    assert tracks_of(results[1:]) == []
+    track, = tracks_of(results[:1])
     assert track.sentence == 's a'  # one sentence needs no number
+
+
+def test_colours_stay_with_their_sentences(predictions):
+    results, _ = predictions
+    track, = tracks_of(results[::-1])
+    assert track.label == '2: 0.90' and track.color == PALETTE[1]
+
+
+def test_timelines_say_what_was_not_found(predictions, monkeypatch):
+    titles = []
+    monkeypatch.setattr(outputs, 'timeline_from_sample',
+                        lambda s, title, color: titles.append((title, color)))
+    for i, (result, sample) in enumerate(zip(*predictions)):
+        outputs.draw_timeline(result, sample, i)
+    assert titles == [('s a', PALETTE[0]),
+                      ('not in this video (0.20): s b', PALETTE[1])]
 
 
 def test_every_sentence_has_a_timeline(predictions, frames):
     source, = make_sources(frames, ['s a', 's b'], None, fps=10)
     pictures = draw_pictures(source, *predictions)
-    assert sorted(pictures) == ['a', 'b', 'sheet']
+    assert sorted(pictures) == ['a_timeline', 'b_timeline', 'sheet']
 
 
 def test_frames_without_a_rate_are_written(predictions, frames, tmp_path):
     source, = make_sources(frames, ['s a', 's b'], None)
     pictures = draw_pictures(source, *predictions)
-    paths = write_files(str(tmp_path), source, *predictions, pictures)
+    paths = write_files(str(tmp_path), source, predictions[0], pictures)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
         p.rsplit('/', 1)[1] for p in paths.values())

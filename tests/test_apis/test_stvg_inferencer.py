@@ -10,7 +10,8 @@ from mmengine.registry import INFERENCERS as MMENGINE_INFERENCERS
 from mmengine.registry import DefaultScope
 from PIL import Image
 
-from costa_mm.apis import STVGInferencer
+from costa_mm.apis import Calibration, STVGInferencer, model_zoo
+from costa_mm.apis.calibration import weights_digest
 from costa_mm.datasets import VideoReadError
 from costa_mm.structures import load_tubes
 
@@ -55,6 +56,7 @@ def test_a_video_is_decoded_once_for_all_sentences(
     inferencer(str(video), [RED, GREEN, 'a red thing'])
     # The last frame, to know that it is there, then those of the pipeline.
     assert reads == [1, 30]
+    assert inferencer.model.encoded == [1]
 
 
 @pytest.mark.parametrize('make', [lambda f: f, lambda f: list(f)])
@@ -100,6 +102,35 @@ def test_batches_do_not_change_results(inferencer, frames, batch_size,
     assert [r.sentence for r in out['predictions']] == sentences
 
 
+@pytest.mark.parametrize('batch_size, encoded, batches', [
+    (1, [1, 1, 1], [1, 1, 1, 1]), (2, [1, 2], [2, 2]),
+    (3, [2, 1], [3, 1]), (4, [3], [4])])
+def test_videos_are_encoded_in_one_piece(inferencer, frames, batch_size,
+                                         encoded, batches):
+    short = frames[5:20]
+    out = inferencer([frames, short, frames], [[RED, GREEN], [RED], [GREEN]],
+                     batch_size=batch_size)
+    assert inferencer.model.encoded == encoded
+    assert inferencer.model.batches == batches
+    assert [r.span for r in out['predictions']] == [
+        (10, 20), (0, 30), (5, 15), (0, 30)]
+
+
+def test_attention_maps_on_request(inferencer, frames, tmp_path):
+    out = inferencer([frames, frames[:15]], [[RED, GREEN], [GREEN]],
+                     attention=True, batch_size=4, out_dir=tmp_path)
+    shapes = [r.attention.shape for r in out['predictions']]
+    assert shapes == [(30, 8, 12)] * 2 + [(15, 8, 12)]
+    seen = out['predictions'][0].attention[0] > 0
+    assert seen[5:7, 1:3].all() and seen.sum() == 4
+    names = {p.name for p in tmp_path.iterdir()}
+    assert {'frames_0_0_attention.png', 'frames_1_attention.png'} <= names
+    entry = json.loads((tmp_path / 'tubes.json').read_text())['frames_0_0']
+    assert np.shape(entry['attention']) == (30, 8, 12)
+    assert 'attention' not in inferencer(
+        frames, RED)['predictions'][0].to_dict()
+
+
 def test_written_files(inferencer, video, tmp_path):
     folder = tmp_path / 'new' / 'out'
     out = inferencer(video, [RED, GREEN], out_dir=folder)
@@ -127,7 +158,7 @@ def test_written_files(inferencer, video, tmp_path):
 def test_pictures_only_when_asked(inferencer, frames, tmp_path):
     out = inferencer(frames, RED, return_vis=True)
     pictures, = out['visualization']
-    assert sorted(pictures) == ['frames_0', 'sheet']
+    assert sorted(pictures) == ['frames_0_timeline', 'sheet']
     out = inferencer(frames, RED, out_dir=tmp_path / 'o', no_save_vis=True)
     assert [p.name for p in (tmp_path / 'o').iterdir()] == ['tubes.json']
 
@@ -221,7 +252,7 @@ def test_missing_config_weights_and_names(write_model, tmp_path):
         STVGInferencer('missing.py', weights)
     with pytest.raises(FileNotFoundError, match='there is no checkpoint'):
         STVGInferencer(config, tmp_path / 'missing.pth')
-    with pytest.raises(ValueError, match='no weights'):
+    with pytest.raises(ValueError, match='no weights: this installation'):
         STVGInferencer(config)
     with pytest.raises(ValueError, match='weights must be specified'):
         STVGInferencer()
@@ -256,3 +287,67 @@ def test_progress_bar_on_request(write_model, frames, capfd):
     inferencer = STVGInferencer(*write_model(), 'cpu')
     inferencer(frames, [RED, GREEN])
     assert '2/2' in capfd.readouterr().err
+
+
+def test_a_named_model_brings_its_weights(write_model, frames, tmp_path,
+                                          monkeypatch):
+    root = tmp_path / 'zoo'
+    config, weights = write_model()
+    for name, path in (('configs', config), ('checkpoints', weights)):
+        (root / name).mkdir(parents=True)
+        path.rename(root / name / path.name)
+    (root / 'model-index.yml').write_text('Import: [configs/metafile.yml]\n')
+    metafile = ('Models:\n  - {Name: colours, Config: configs/colours.py, '
+                'Weights: checkpoints/colours.pth}\n')
+    (root / 'configs' / 'metafile.yml').write_text(metafile)
+    monkeypatch.setattr(model_zoo, 'zoo_root', lambda: str(root))
+    inferencer = STVGInferencer('colours', show_progress=False)
+    check_red(inferencer(frames, RED)['predictions'][0])
+    with pytest.raises(ValueError, match='there are, with weights: colours;'):
+        STVGInferencer('shapes')
+    (root / 'checkpoints' / 'colours.pth').unlink()
+    with pytest.raises(ValueError, match=r'that has some \(none\)'):
+        STVGInferencer('colours')
+
+
+# -------------------------------------------------------------- calibration
+def calibrate(weights, **kwargs):
+    """Writes a calibration beside weights: wide boxes are found."""
+    state = torch.load(weights)['state_dict']
+    calibration = Calibration(
+        features=('span_log_prob', ), mean=(0., ), scale=(1., ),
+        weights=(2., ), bias=1., threshold=0.5,
+        **dict(dict(weights_digest=weights_digest(state)), **kwargs))
+    path = weights.with_name('colours.calibration.json')
+    calibration.dump(path)
+    return path
+
+
+def test_the_calibration_beside_the_weights_is_used(write_model, frames):
+    config, weights = write_model()
+    calibrate(weights)
+    inferencer = STVGInferencer(config, weights, show_progress=False)
+    red, blue = inferencer(frames, [RED, 'the blue one'])['predictions']
+    assert red.calibrated and red.found and not blue.found
+    logit = 2 * np.log(0.9) + 1
+    assert red.confidence == pytest.approx(1 / (1 + np.exp(-logit)))
+    assert red.span_score == 0.9 and red.threshold == 0.5
+    asked, = inferencer(frames, RED, pred_score_thr=0.99)['predictions']
+    assert not asked.found and asked.threshold == 0.99
+    entry = json.loads(json.dumps(red.to_dict()))
+    assert entry['calibrated'] is True and entry['found'] is True
+
+
+def test_calibrations_of_other_weights_are_refused(write_model, frames):
+    config, weights = write_model()
+    path = calibrate(weights, weights_digest='0' * 16)
+    with pytest.raises(ValueError, match='fit it again'):
+        STVGInferencer(config, weights)
+    # One that is asked for by its name is the user's own affair.
+    inferencer = STVGInferencer(config, weights, calibration=path,
+                                show_progress=False)
+    assert inferencer(frames, RED)['predictions'][0].calibrated
+    calibrate(weights, weights_digest=None)
+    assert STVGInferencer(config, weights).calibration.bias == 1.
+    with pytest.raises(FileNotFoundError, match='no calibration'):
+        STVGInferencer(config, weights, calibration='none.json')

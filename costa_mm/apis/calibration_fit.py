@@ -1,0 +1,260 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Fits a calibration on a split whose sentences have been exchanged too."""
+import random
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.stats import rankdata
+
+from .calibration import ATTENDANCE_FEATURES, SPAN_FEATURES, Calibration
+
+
+class ScoredPairs(NamedTuple):
+    """Predictions for pairs of a video and a sentence.
+
+    Attributes:
+        features (list[dict[str, float]]): Of every pair, N of them.
+        labels (np.ndarray): True where the sentence is the video's own,
+            (N, ), bool.
+        groups (np.ndarray): Number of the pair's video, (N, ), int64.
+    """
+    features: List[Dict[str, float]]
+    labels: np.ndarray
+    groups: np.ndarray
+
+
+def foreign_sentences(sentences: Sequence[str],
+                      videos: Sequence[str],
+                      num: int = 1,
+                      seed: int = 0) -> List[List[str]]:
+    """For every entry some sentences of other videos.
+
+    Args:
+        sentences (Sequence[str]): One per entry.
+        videos (Sequence[str]): The video of every entry.
+        num (int): Sentences wanted per entry.
+        seed (int): Seed of the choice.
+
+    Returns:
+        list[list[str]]: Different sentences, none of which belongs to the
+        entry's video.
+
+    Raises:
+        ValueError: If a video has not enough foreign sentences.
+    """
+    own: Dict[str, set] = {}
+    for sentence, video in zip(sentences, videos):
+        own.setdefault(video, set()).add(sentence)
+    pool = sorted(set(sentences))
+    rng = random.Random(seed)
+    out = []
+    for video in videos:
+        others = [s for s in pool if s not in own[video]]
+        if len(others) < num:
+            raise ValueError(
+                f'{video}: {len(others)} sentences of other videos, {num} '
+                'wanted: the split is too small')
+        out.append(rng.sample(others, num))
+    return out
+
+
+def feature_table(features: Sequence[Dict[str, float]]
+                  ) -> Tuple[Tuple[str, ...], np.ndarray]:
+    """Names of the features that all pairs have, and their values, (N, F)."""
+    names = tuple(n for n in SPAN_FEATURES + ATTENDANCE_FEATURES
+                  if all(n in f for f in features))
+    return names, np.array([[f[n] for n in names] for f in features])
+
+
+def fit_logistic(values: np.ndarray,
+                 labels: np.ndarray,
+                 decay: float = 1.0) -> Tuple[np.ndarray, float]:
+    """Logistic regression with squared weights as a penalty.
+
+    True and foreign sentences count alike in sum, however many there are of
+    either, so a confidence of 0.5 means "as often true as not".
+
+    Args:
+        values (np.ndarray): Standardised features, (N, F).
+        labels (np.ndarray): (N, ), bool.
+        decay (float): Weight of ``|w|^2 / 2`` against the summed loss.
+
+    Returns:
+        tuple[np.ndarray, float]: Weights (F, ) and bias.
+
+    Raises:
+        ValueError: If one of the two classes is absent.
+    """
+    labels = labels.astype(bool)
+    counts = labels.sum(), (~labels).sum()
+    if min(counts) == 0:
+        raise ValueError(f'{counts[0]} true and {counts[1]} foreign sentences'
+                         ': both are needed')
+    shares = np.where(labels, 0.5 / counts[0], 0.5 / counts[1]) * len(labels)
+    signs = np.where(labels, 1.0, -1.0)
+    rows = np.column_stack([values, np.ones(len(values))])
+
+    def loss(w: np.ndarray) -> Tuple[float, np.ndarray]:
+        margins = signs * (rows @ w)
+        slopes = -signs * np.exp(-np.logaddexp(0, margins))
+        penalty = np.append(w[:-1], 0.0)
+        return (float(shares @ np.logaddexp(0, -margins)) +
+                0.5 * decay * float(penalty @ penalty),
+                rows.T @ (shares * slopes) + decay * penalty)
+
+    w = minimize(loss, np.zeros(rows.shape[1]), jac=True, method='L-BFGS-B').x
+    return w[:-1], float(w[-1])
+
+
+def roc_auc(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Area under the ROC curve: how often a true pair outranks a false one.
+
+    Ties count half (Mann-Whitney).
+
+    Args:
+        scores (np.ndarray): (N, ).
+        labels (np.ndarray): (N, ), bool.
+    """
+    labels = labels.astype(bool)
+    true, false = int(labels.sum()), int((~labels).sum())
+    if not true or not false:
+        raise ValueError('an ROC curve needs true and false pairs')
+    ranks = rankdata(scores)[labels].sum()
+    return float((ranks - true * (true + 1) / 2) / (true * false))
+
+
+def calibration_error(probs: np.ndarray,
+                      labels: np.ndarray,
+                      num_bins: int = 10) -> float:
+    """Expected calibration error over bins of equal width.
+
+    Args:
+        probs (np.ndarray): Probability of being true, (N, ), in [0, 1].
+        labels (np.ndarray): (N, ), bool.
+        num_bins (int): Number of bins.
+
+    Returns:
+        float: Mean distance, over pairs, of a bin's mean probability and its
+        share of true pairs.
+    """
+    index = np.minimum((probs * num_bins).astype(int), num_bins - 1)
+    gaps = [
+        abs(probs[index == b].sum() - labels[index == b].sum())
+        for b in range(num_bins)
+    ]
+    return float(sum(gaps) / len(probs))
+
+
+def best_threshold(scores: np.ndarray,
+                   labels: np.ndarray,
+                   max_miss: Optional[float] = None) -> float:
+    """The score from which a pair is to count as true.
+
+    Args:
+        scores (np.ndarray): (N, ).
+        labels (np.ndarray): (N, ), bool.
+        max_miss (float, optional): Highest share of true pairs that may be
+            refused; of the thresholds that keep to it, the highest.  Without
+            it the threshold with the best balanced accuracy.
+
+    Returns:
+        float: Halfway between two scores, so that no pair lies on it.
+    """
+    labels = labels.astype(bool)
+    edges = np.unique(scores)
+    cuts = np.concatenate([edges[:1], (edges[1:] + edges[:-1]) / 2])
+    kept = np.array([(scores[labels] >= c).mean() for c in cuts])
+    if max_miss is not None:
+        return float(cuts[kept >= 1 - max_miss].max())
+    refused = np.array([(scores[~labels] < c).mean() for c in cuts])
+    return float(cuts[(kept + refused).argmax()])
+
+
+def fit_calibration(pairs: ScoredPairs,
+                    *,
+                    num_folds: int = 5,
+                    max_miss: Optional[float] = None,
+                    decay: float = 1.0,
+                    seed: int = 0,
+                    digest: Optional[str] = None,
+                    notes: Optional[dict] = None) -> Calibration:
+    """Fit a calibration, and tell how well it does on videos it never saw.
+
+    Weights are fitted on all pairs.  The threshold and the report come from
+    out-of-fold probabilities: every video's pairs are scored by a model that
+    was fitted on the other folds.
+
+    Args:
+        pairs (:obj:`ScoredPairs`): Predictions for true and foreign
+            sentences.
+        num_folds (int): Folds of the cross-validation.
+        max_miss (float, optional): See :func:`best_threshold`.
+        decay (float): See :func:`fit_logistic`.
+        seed (int): Seed of the folds.
+        digest (str, optional): Of the checkpoint's weights.
+        notes (dict, optional): What else the report is to say.
+
+    Returns:
+        Calibration: With a report.
+
+    Raises:
+        ValueError: If there are fewer videos than folds, or only one class.
+    """
+    names, values = feature_table(pairs.features)
+    labels = pairs.labels.astype(bool)
+    held_out = _out_of_fold(values, labels, pairs.groups, num_folds, decay,
+                            seed)
+    threshold = best_threshold(held_out, labels, max_miss)
+    mean, scale, weights, bias = _fit(values, labels, decay)
+    report = dict(
+        num_true=int(labels.sum()),
+        num_foreign=int((~labels).sum()),
+        num_folds=num_folds,
+        roc_auc=roc_auc(held_out, labels),
+        roc_auc_of_span_probability=roc_auc(
+            values[:, names.index('span_log_prob')], labels),
+        **_rates(held_out >= threshold, labels),
+        brier=float(np.mean((held_out - labels)**2)),
+        calibration_error=calibration_error(held_out, labels),
+        **(notes or {}))
+    return Calibration(names, mean.tolist(), scale.tolist(), weights.tolist(),
+                       bias, threshold, digest, report)
+
+
+def _fit(values: np.ndarray, labels: np.ndarray, decay: float) -> tuple:
+    """Means, standard deviations, weights and bias."""
+    mean, scale = values.mean(0), values.std(0)
+    scale = np.where(scale > 1e-9, scale, 1.0)
+    return mean, scale, *fit_logistic((values - mean) / scale, labels, decay)
+
+
+def _out_of_fold(values: np.ndarray, labels: np.ndarray, groups: np.ndarray,
+                 num_folds: int, decay: float, seed: int) -> np.ndarray:
+    """Probability of every pair by a model that never saw its video."""
+    videos = np.unique(groups)
+    if len(videos) < num_folds or num_folds < 2:
+        raise ValueError(f'{len(videos)} videos cannot make {num_folds} folds '
+                         'of at least 2')
+    order = np.random.default_rng(seed).permutation(len(videos))
+    fold_of = dict(zip(videos[order].tolist(), np.arange(len(videos)) %
+                       num_folds))
+    folds = np.array([fold_of[g] for g in groups.tolist()])
+    probs = np.zeros(len(labels))
+    for fold in range(num_folds):
+        out = folds == fold
+        mean, scale, weights, bias = _fit(values[~out], labels[~out], decay)
+        logits = (values[out] - mean) / scale @ weights + bias
+        probs[out] = np.exp(-np.logaddexp(0, -logits))
+    return probs
+
+
+def _rates(found: np.ndarray, labels: np.ndarray) -> dict:
+    """Shares of right answers, of true pairs kept and foreign refused."""
+    kept = float(found[labels].mean())
+    refused = float((~found[~labels]).mean())
+    return dict(
+        accuracy=float((found == labels).mean()),
+        balanced_accuracy=(kept + refused) / 2,
+        true_found=kept,
+        foreign_refused=refused)
