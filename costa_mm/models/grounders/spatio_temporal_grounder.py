@@ -1,6 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """The one grounder: a method is a config plus its own neck and head."""
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -12,8 +12,8 @@ from costa_mm.registry import MODELS
 from costa_mm.structures import (AttentionMaps, FusedMemory, TextFeatures,
                                  Tube, TubeDataSample, TubeOutputs, VideoBatch,
                                  VisualFeatures)
-from ..utils import (SampledTube, TestConfig, decode_tubes, densify_boxes,
-                     merge_passes)
+from ..utils import (SampledTube, TestConfig, cut_video, decode_tubes,
+                     densify_boxes, merge_passes, merge_windows)
 
 Part = Union[dict, nn.Module]
 
@@ -113,8 +113,19 @@ class SpatioTemporalGrounder(BaseModel):
 
     def predict(self, inputs: VideoBatch,
                 data_samples: List[TubeDataSample]) -> List[TubeDataSample]:
-        """Samples with their predictions; ground truth is never read."""
-        return self.predict_encoded(self.encode_video(inputs), data_samples)
+        """Samples with their predictions; ground truth is never read.
+
+        With ``test_cfg.window`` a batch with a longer video goes through
+        :meth:`predict_windows`, one video after the other.
+        """
+        if len(self.test_cfg.split(max(inputs.durations))) == 1:
+            return self.predict_encoded(
+                self.encode_video(inputs), data_samples)
+        for i, sample in enumerate(data_samples):
+            parts = self.test_cfg.split(inputs.durations[i])
+            self.predict_windows(
+                cut_video(inputs, i, sample.frame_ids, parts), [sample])
+        return data_samples
 
     def encode_video(self, inputs: VideoBatch) -> Tuple[VisualFeatures, ...]:
         """What prediction needs to know of videos, whatever the sentence.
@@ -158,6 +169,51 @@ class SpatioTemporalGrounder(BaseModel):
         text = self.encode_text([meta['sentence'] for meta in metas])
         tubes = self._ground(visual, text, metas)
         for sample, tube in zip(data_samples, tubes):
+            self._write_prediction(sample, tube)
+        return data_samples
+
+    def predict_windows(
+            self,
+            windows: Iterable[Tuple[VideoBatch, np.ndarray]],
+            data_samples: List[TubeDataSample],
+            batch_size: Optional[int] = None) -> List[TubeDataSample]:
+        """Ground sentences in one video that comes window by window.
+
+        A window is encoded once, for all sentences, and let go before the
+        next one is asked for, so memory does not grow with the video.
+
+        Args:
+            windows (Iterable[tuple[VideoBatch, np.ndarray]]): Windows of one
+                video in order of time and their source frames, (T, ), which
+                overlap from one window to the next.
+            data_samples (list[TubeDataSample]): One per sentence.
+            batch_size (int, optional): Sentences that are grounded together;
+                all by default.
+
+        Returns:
+            list[TubeDataSample]: The same samples with ``pred_*`` fields on
+            the frames of all windows, which become their ``frame_ids``.
+
+        Raises:
+            ValueError: If there is no window.
+        """
+        step = batch_size or len(data_samples)
+        chunks = [data_samples[i:i + step]
+                  for i in range(0, len(data_samples), step)]
+        texts = [self.encode_text([s.sentence for s in c]) for c in chunks]
+        found: List[List[SampledTube]] = []
+        for inputs, ids in windows:
+            visual = self.encode_video(inputs)
+            found.append([])
+            for chunk, text in zip(chunks, texts):
+                metas = [{**s.metainfo, 'frame_ids': ids} for s in chunk]
+                found[-1] += self._ground(visual, text, metas)
+            del inputs, visual  # before the next window is made
+        if not found:
+            raise ValueError('there is no window to ground sentences in')
+        for sample, *tubes in zip(data_samples, *found):
+            tube = merge_windows(tubes, self.test_cfg)
+            sample.set_metainfo(dict(frame_ids=tube.frame_ids))
             self._write_prediction(sample, tube)
         return data_samples
 

@@ -1,7 +1,7 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Prediction step: logits and normalised boxes to a tube of source frames."""
 from dataclasses import dataclass
-from typing import List, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from costa_mm.structures import TubeOutputs
 from ..heads.entangled_query import joint_span_scores, span_log_probs
+from .windows import WindowConfig
 
 SPAN_ENDS = ('sampled', 'midpoint')
 
@@ -25,6 +26,9 @@ class TestConfig:
             inside it (as published); 'midpoint' reaches halfway to the next
             sampled frame outside it, which is unbiased for coarse sampling.
         num_spans (int): How many best spans to report.
+        window (dict or :obj:`WindowConfig`, optional): Cut longer videos into
+            overlapping windows; by default a video is grounded at once,
+            however long.
 
     Raises:
         ValueError: For an unknown ``span_ends`` or a bad number.
@@ -36,6 +40,7 @@ class TestConfig:
     two_pass: bool = False
     span_ends: str = 'sampled'
     num_spans: int = 5
+    window: Optional[Union[dict, WindowConfig]] = None
 
     def __post_init__(self) -> None:
         if self.span_ends not in SPAN_ENDS:
@@ -43,6 +48,19 @@ class TestConfig:
                              f'{SPAN_ENDS}')
         if self.num_spans < 1:
             raise ValueError('num_spans must be at least 1')
+        if isinstance(self.window, dict):
+            object.__setattr__(self, 'window', WindowConfig(**self.window))
+
+    @property
+    def passes(self) -> int:
+        """How many videos the frames of one video make."""
+        return 2 if self.two_pass else 1
+
+    def split(self, total: int) -> List[slice]:
+        """Windows over the sampled frames of a video, one if it is short."""
+        if self.window is None:
+            return [slice(0, total)]
+        return self.window.split(total, self.passes)
 
 
 @dataclass(frozen=True, eq=False)
