@@ -5,15 +5,13 @@ _base_ = [
     '../_base_/default_runtime.py'
 ]
 
-max_epochs = 6
+max_epochs = 4
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-4),
-    # convolutions that move slowly are a steadier ground for the attention
-    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.5))),
+    optimizer=dict(type='AdamW', lr=5e-4, weight_decay=1e-4, fused=True),
     clip_grad=dict(max_norm=1.0))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=100),
+    dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=50),
     dict(
         type='PolyLR',
         power=1.0,

@@ -43,7 +43,9 @@ model = dict(
         num_heads=4,
         feedforward_channels=128,
         dropout=0.,
-        # a backbone trained from nothing does not know where its cells are
+        # a backbone trained from nothing does not know where its cells are,
+        # and its features drown what tells
+        input_norm=True,
         pos_in_tokens=True),
     head=dict(
         type='EntangledTubeHead',
@@ -56,8 +58,8 @@ model = dict(
         # objects of the synthetic videos cover about 9 % of the frame
         object_query=dict(type='AnchorBoxQuery', prior=(0.5, 0.5, 0.3, 0.3)),
         beta=0.9,
-        loss_bbox=dict(type='mmdet.L1Loss', loss_weight=5.),
-        loss_giou=dict(type='mmdet.GIoULoss', loss_weight=4.),
+        loss_bbox=dict(type='mmdet.L1Loss', loss_weight=15.),
+        loss_giou=dict(type='mmdet.GIoULoss', loss_weight=8.),
         # KL(g || p) and a strong L_e, L_d: with KL(p || g) the first hundreds
         # of iterations go into the mean span, and [CLS] reads nothing yet
         loss_span=dict(
@@ -69,6 +71,6 @@ model = dict(
         loss_attend_dec=dict(type='AttendanceLoss', loss_weight=10.),
         # ours, not the paper's: without it boxes do not begin to be learnt
         # within the first thousand iterations
-        loss_cell=dict(type='CellAttentionLoss', loss_weight=3.)),
+        loss_cell=dict(type='CellAttentionLoss', loss_weight=10.)),
     # 16 of 48 frames are seen, so half a gap lies beyond the last one seen
     test_cfg=dict(span_ends='midpoint'))
