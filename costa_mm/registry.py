@@ -3,8 +3,10 @@
 
 A config of costa_mm writes ``type='CollaborativeResNet'``; a config of
 another project writes ``type='costa_mm.CollaborativeResNet'`` and lists
-``custom_imports=dict(imports=['costa_mm'])`` so that this file is read.
-Types borrowed from other projects always carry their prefix.
+``custom_imports=dict(imports=['costa_mm.models'])``.  That registers the
+parts, and it imports the models of mmdet and mmaction2 in the one way that
+also works with mmcv-lite, before that project does.  Types borrowed from
+other projects always carry their prefix.
 """
 from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS

@@ -132,7 +132,7 @@ def finish_record(draft: Draft, left_out: LeftOut,
     segment = _cut(draft.segment or (0, draft.num_frames), draft.num_frames)
     reason = _unusable(draft, span, segment, test_mode)
     if reason is None and span is not None:
-        tube = _clean_tube(draft, span, left_out)
+        tube = _clean_tube(draft, span, segment, left_out)
         # no box annotated at all is fine at test time: time can be scored
         if not len(tube.boxes) and (len(draft.boxes) or not test_mode):
             reason = 'no usable box'
@@ -175,7 +175,7 @@ def _unusable(draft: Draft, span: Optional[tuple], segment: tuple,
 
 
 def _clean_tube(draft: Draft, span: Tuple[int, int],
-                left_out: LeftOut) -> Tube:
+                segment: Tuple[int, int], left_out: LeftOut) -> Tube:
     if draft.span[1] > span[1]:
         left_out.add('event cut at the end of the video (kept)',
                      draft.sample_id)
@@ -192,7 +192,8 @@ def _clean_tube(draft: Draft, span: Tuple[int, int],
         qtype=draft.qtype,
         num_frames=draft.num_frames,
         fps=draft.fps,
-        factors=draft.factors)
+        factors=draft.factors,
+        segment=segment)
 
 
 def pack_tube(record: dict) -> dict:
@@ -234,4 +235,5 @@ def unpack_tube(record: dict) -> None:
         qtype=record['qtype'],
         num_frames=record['num_frames'],
         fps=record['fps'],
-        factors=record['factors'])
+        factors=record['factors'],
+        segment=record['segment'])

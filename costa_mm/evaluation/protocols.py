@@ -58,15 +58,12 @@ class Protocol:
     has_siou: bool = True
     note: str = ''
 
-    def grid_frames(self, gt: Tube,
-                    segment: Optional[Span] = None) -> Optional[np.ndarray]:
+    def grid_frames(self, gt: Tube) -> Optional[np.ndarray]:
         """Frames of the sampling grid; None where every frame counts.
 
         Args:
-            gt (Tube): Ground truth with ``num_frames`` (and ``fps`` for
-                VidSTG).
-            segment (tuple[int, int], optional): Used segment of the video,
-                end exclusive.  Defaults to the whole video.
+            gt (Tube): Ground truth with ``num_frames`` (and, for VidSTG,
+                ``fps`` and ``segment``, by default the whole video).
 
         Raises:
             ValueError: If the ground truth lacks what the grid needs.
@@ -81,13 +78,12 @@ class Protocol:
         if not gt.fps:
             raise ValueError(f'protocol {self.name!r} samples frames and '
                              'needs "fps" in the ground truth')
-        start, end = segment or (0, gt.num_frames)
+        start, end = gt.segment or (0, gt.num_frames)
         return subsample(start, end, gt.fps, 5, 200)
 
     def score(self,
               pred: Tube,
               gt: Tube,
-              segment: Optional[Span] = None,
               missing_boxes: str = 'raise') -> Scores:
         """Score one prediction.
 
@@ -95,7 +91,6 @@ class Protocol:
             pred (Tube): Prediction: a span, and boxes for every frame that
                 the protocol looks at.
             gt (Tube): Ground truth: a span and its annotated boxes.
-            segment (tuple[int, int], optional): See :meth:`grid_frames`.
             missing_boxes (str): 'raise' if the prediction lacks a box that
                 is needed, or 'zero' to count it as IoU 0.
 
@@ -107,7 +102,7 @@ class Protocol:
         """
         frames, ious, found = match_boxes(pred, gt)
         true = (gt.span[0], gt.span[1] + self.end_offset)
-        grid = self.grid_frames(gt, segment)
+        grid = self.grid_frames(gt)
         counted = np.ones(len(frames), bool)
         if grid is not None:
             counted = np.isin(frames, grid)

@@ -8,7 +8,7 @@ import numpy as np
 
 from costa_mm.structures import Tube
 from .diagnostics import diagnose, mean_diagnostics
-from .functional import Span, summarize
+from .functional import summarize
 from .protocols import Scores, get_protocol
 
 #: A numeric factor with more values than this is cut at its quartiles.
@@ -46,7 +46,6 @@ def evaluate_sample(sample_id: str,
                     gt: Tube,
                     protocols: Sequence[str] = ('paper', ),
                     *,
-                    segment: Optional[Span] = None,
                     missing_boxes: str = 'raise',
                     diagnostics: bool = True) -> SampleRecord:
     """Score one sample under some protocols.
@@ -56,8 +55,6 @@ def evaluate_sample(sample_id: str,
         pred (Tube): Prediction.
         gt (Tube): Ground truth.
         protocols (Sequence[str]): Names of protocols.
-        segment (tuple[int, int], optional): Used segment of the video (only
-            ``tubedetr_vidstg`` looks at it), end exclusive.
         missing_boxes (str): 'raise' or 'zero', see ``Protocol.score``.
         diagnostics (bool): Whether to compute them.
 
@@ -70,7 +67,7 @@ def evaluate_sample(sample_id: str,
     """
     try:
         scores = {
-            name: get_protocol(name).score(pred, gt, segment, missing_boxes)
+            name: get_protocol(name).score(pred, gt, missing_boxes)
             for name in protocols
         }
         diagnosis = diagnose(pred, gt) if diagnostics else {}

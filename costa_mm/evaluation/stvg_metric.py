@@ -131,7 +131,6 @@ class STVGMetric(BaseMetric):
                 pred,
                 gt,
                 self.protocols,
-                segment=sample.get('segment'),
                 missing_boxes=self.missing_boxes,
                 diagnostics=self.diagnostics)
             record.qtype = gt.qtype or sample.get('qtype')

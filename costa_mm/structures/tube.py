@@ -27,10 +27,14 @@ class Tube:
         fps (float, optional): Frame rate of the source video.
         factors (dict, optional): What is known of the sample's difficulty
             (synthetic benchmark), for scores per factor.
+        segment (tuple[int, int], optional): Part of the video that is used,
+            first frame and the frame after the last one; None is all of it.
+            Only the protocol ``tubedetr_vidstg`` looks at it.
 
     Raises:
-        ValueError: If the span is empty, boxes and frames differ in number,
-            frames are not increasing, or a coordinate is not finite.
+        ValueError: If the span or the segment is empty, boxes and frames
+            differ in number, frames are not increasing, or a coordinate is
+            not finite.
     """
 
     span: Optional[Tuple[int, int]]
@@ -40,18 +44,21 @@ class Tube:
     num_frames: Optional[int] = None
     fps: Optional[float] = None
     factors: Optional[dict] = None
+    segment: Optional[Tuple[int, int]] = None
 
     def __post_init__(self) -> None:
         ids = np.asarray(self.frame_ids, dtype=np.int64).reshape(-1)
         boxes = np.asarray(self.boxes, dtype=np.float64).reshape(-1, 4)
         object.__setattr__(self, 'frame_ids', ids)
         object.__setattr__(self, 'boxes', boxes)
-        if self.span is not None:
-            span = (int(self.span[0]), int(self.span[1]))
-            object.__setattr__(self, 'span', span)
-            if not 0 <= span[0] < span[1]:
-                raise ValueError(f'span {span} is not 0 <= start < end '
-                                 '(end is exclusive)')
+        for name in ('span', 'segment'):
+            frames = getattr(self, name)
+            if frames is not None:
+                frames = (int(frames[0]), int(frames[1]))
+                object.__setattr__(self, name, frames)
+                if not 0 <= frames[0] < frames[1]:
+                    raise ValueError(f'{name} {frames} is not 0 <= start < '
+                                     'end (end is exclusive)')
         if len(ids) != len(boxes):
             raise ValueError(f'{len(ids)} frames but {len(boxes)} boxes')
         if len(ids) > 1 and not (np.diff(ids) > 0).all():
@@ -75,6 +82,8 @@ class Tube:
             fps=self.fps)
         if self.factors is not None:
             out['factors'] = self.factors
+        if self.segment is not None:
+            out['segment'] = list(self.segment)
         return out
 
     @classmethod
@@ -98,7 +107,8 @@ class Tube:
                 qtype=entry.get('qtype'),
                 num_frames=entry.get('num_frames'),
                 fps=entry.get('fps'),
-                factors=entry.get('factors'))
+                factors=entry.get('factors'),
+                segment=entry.get('segment'))
         except KeyError as e:
             raise ValueError(f'the key {e} is missing') from e
         except (TypeError, AttributeError, IndexError) as e:
@@ -110,7 +120,8 @@ def load_tubes(path: Union[str, os.PathLike]) -> Dict[str, Tube]:
 
     The format is ``{sample_id: {"span": [start, end], "boxes": {"frame":
     [x1, y1, x2, y2]}, "qtype": "declarative" | "interrogative" | null,
-    "num_frames": N, "fps": F}}``.
+    "num_frames": N, "fps": F}}``; ``"factors"`` and ``"segment": [start,
+    end]`` may be there.
 
     Raises:
         FileNotFoundError: If there is no such file.

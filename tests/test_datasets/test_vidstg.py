@@ -67,6 +67,7 @@ def test_ends_gaps_and_query_types(build, entry):
     for record in records:
         assert record['segment'] == (4, 41)  # end_fid is inclusive here
         tube = record['gt_tube']
+        assert tube.segment == (4, 41)
         assert tube.span == (10, 20)  # and exclusive here
         assert tube.frame_ids.tolist() == [10, 11, 12, 14, 15, 16, 17, 18, 19]
         assert tube.boxes[0].tolist() == [10, 5, 30, 30]

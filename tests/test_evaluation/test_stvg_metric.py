@@ -1,4 +1,5 @@
 # Copyright (c) costa_mm authors. All rights reserved.
+import dataclasses
 import json
 import os
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
 
-from costa_mm.evaluation import STVGMetric
+from costa_mm.evaluation import STVGMetric, evaluate_tubes
 from costa_mm.evaluation.report import SampleRecord
 from costa_mm.evaluation.stvg_metric import merge_records
 from costa_mm.registry import METRICS
@@ -316,12 +317,18 @@ def test_two_gloo_processes(tmp_path):
         assert all(isinstance(t, Tube) for t in tubes.values())
 
 
-def test_used_segment_of_the_sample_reaches_the_grid(make_tube):
-    """Frames 43 to 45 are on the grid only where the segment begins there."""
-    gt = make_tube((43, 46), num=100, fps=30)
+def test_used_segment_reaches_the_grid(make_tube, tmp_path):
+    """Frames 43 to 45 are on the grid only where the segment begins there;
+    the files that the metric writes say so as well."""
+    files = dict(
+        tube_file=str(tmp_path / 'p.json'), gt_file=str(tmp_path / 'g.json'))
+    pred = make_tube((43, 46), num=100, fps=30)
     for segment, viou in [(None, 0), ((40, 70), 0), ((43, 70), 1)]:
-        metric = STVGMetric(protocol='tubedetr_vidstg')
-        metric.process(
-            None,
-            [dict(sample_id='a', pred_tube=gt, gt_tube=gt, segment=segment)])
+        gt = dataclasses.replace(pred, segment=segment)
+        metric = STVGMetric(protocol='tubedetr_vidstg', **files)
+        metric.process(None, [dict(sample_id='a', pred_tube=pred, gt_tube=gt)])
         assert metric.evaluate(1)['stvg/m_vIoU'] == viou
+        again = evaluate_tubes(
+            load_tubes(files['tube_file']), load_tubes(files['gt_file']),
+            'tubedetr_vidstg')
+        assert again[0].scores['tubedetr_vidstg'].viou == viou

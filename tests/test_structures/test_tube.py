@@ -21,8 +21,8 @@ def example(**kwargs):
 
 
 def assert_same(a, b):
-    assert (a.span, a.qtype, a.num_frames, a.fps, a.factors) == (
-        b.span, b.qtype, b.num_frames, b.fps, b.factors)
+    assert (a.span, a.qtype, a.num_frames, a.fps, a.factors, a.segment) == (
+        b.span, b.qtype, b.num_frames, b.fps, b.factors, b.segment)
     np.testing.assert_array_equal(a.frame_ids, b.frame_ids)
     np.testing.assert_array_equal(a.boxes, b.boxes)
 
@@ -41,9 +41,10 @@ def test_empty_tube():
 
 
 def test_round_trips():
-    tube = example()
-    assert_same(Tube.from_dict(json.loads(json.dumps(tube.to_dict()))), tube)
-    assert_same(pickle.loads(pickle.dumps(tube)), tube)
+    for tube in example(), example(segment=(np.int64(2), np.int64(12))):
+        assert_same(
+            Tube.from_dict(json.loads(json.dumps(tube.to_dict()))), tube)
+        assert_same(pickle.loads(pickle.dumps(tube)), tube)
 
 
 def test_entry_has_the_documented_form():
@@ -53,6 +54,7 @@ def test_entry_has_the_documented_form():
         'span', 'boxes', 'qtype', 'num_frames', 'fps', 'factors'
     ]
     assert 'factors' not in example(factors=None).to_dict()
+    assert example(segment=(2, 12)).to_dict()['segment'] == [2, 12]
 
 
 def test_frames_are_sorted_as_numbers():
@@ -75,6 +77,7 @@ def test_tube_cannot_be_changed():
     (dict(span=(5, 5)), 'span'),
     (dict(span=(6, 3)), 'span'),
     (dict(span=(-1, 3)), 'span'),
+    (dict(segment=(4, 4)), 'segment'),
     (dict(frame_ids=[3, 4]), '2 frames but 3 boxes'),
     (dict(frame_ids=[3, 4, 4]), 'increasing'),
     (dict(frame_ids=[5, 4, 3]), 'increasing'),
@@ -106,6 +109,7 @@ def test_files_round_trip(tmp_path):
     ('{"a": {"span": [0], "boxes": {}}}', "entry 'a'"),
     ('{"a": {"span": 7, "boxes": {}}}', "entry 'a'"),
     ('{"a": {"span": null, "boxes": []}}', "entry 'a'"),
+    ('{"a": {"span": null, "boxes": {}, "segment": 7}}', "entry 'a'"),
     ('{"a": {"span": null, "boxes": {"x": [0, 0, 1, 1]}}}', "entry 'a'"),
     ('{"a": {"span": null, "boxes": {"1": [0, 0, 1]}}}', "entry 'a'"),
     ('{"a": {"span": null, "boxes": {"1": [0, 0, 1, "z"]}}}', "entry 'a'"),

@@ -10,8 +10,8 @@ from costa_mm.registry import TRANSFORMS
 from costa_mm.structures import TubeDataSample
 
 META_KEYS = ('sample_id', 'video_path', 'video_id', 'num_frames', 'fps',
-             'ori_shape', 'img_shape', 'frame_ids', 'sentence', 'qtype',
-             'factors', 'flip', 'draw')
+             'ori_shape', 'img_shape', 'segment', 'frame_ids', 'sentence',
+             'qtype', 'factors', 'flip', 'draw')
 
 
 @TRANSFORMS.register_module()
