@@ -15,6 +15,13 @@ model = dict(
         span_dropout=0.,
         # objects of the synthetic videos cover about 9 % of the frame
         anchor_prior=(0.5, 0.5, 0.3, 0.3),
-        loss_bbox=dict(type='mmdet.L1Loss', loss_weight=5.),
-        loss_giou=dict(type='mmdet.GIoULoss', loss_weight=4.),
-        loss_span=dict(type='SpanKLLoss', sigma=1., loss_weight=10.)))
+        # the weights of CoSTA-tiny, where there is such a loss
+        loss_bbox=dict(type='mmdet.L1Loss', loss_weight=15.),
+        loss_giou=dict(type='mmdet.GIoULoss', loss_weight=8.),
+        loss_span=dict(
+            type='SpanKLLoss',
+            sigma=1.,
+            direction='true_pred',
+            loss_weight=5.),
+        loss_attend_dec=dict(type='AttendanceLoss', loss_weight=10.),
+        loss_cell=dict(type='CellAttentionLoss', loss_weight=6.)))

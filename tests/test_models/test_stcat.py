@@ -45,8 +45,7 @@ def test_decoders_equal_the_published_ones(golden):
     over_time = CapturedWeights(
         [x.self_attn for x in model.head.spatial_decoder.layers])
     template = model.head.make_template(fused)
-    model.head.need_attention = True
-    spatial = model.head.forward_spatial(template, fused)
+    spatial = model.head.forward_spatial(template, fused, True)
     temporal = model.head.forward_temporal(template, fused, True)
     close(torch.stack(hidden), data['dec_hs'])
     close(spatial.references, data['dec_reference'])

@@ -29,6 +29,9 @@ class BaseTubeHead(BaseModule, metaclass=ABCMeta):
         loss_span (dict): Eq. (7).
         loss_attend_enc (dict, optional): L_e of Eq. (8).
         loss_attend_dec (dict, optional): L_d of Eq. (8).
+        loss_cell (dict, optional): Leads the attention that boxes are read
+            from to the target's cells; not in the papers, for training from
+            nothing.
         aux_loss (bool): Whether every decoder layer has losses, not only the
             last one (L_e exists once).
         box_average (str): 'video' is a mean over a video's own frames, then
@@ -49,6 +52,7 @@ class BaseTubeHead(BaseModule, metaclass=ABCMeta):
                      type='costa_mm.SpanKLLoss', loss_weight=10.),
                  loss_attend_enc: Optional[dict] = None,
                  loss_attend_dec: Optional[dict] = None,
+                 loss_cell: Optional[dict] = None,
                  aux_loss: bool = True,
                  box_average: str = 'video') -> None:
         super().__init__()
@@ -64,6 +68,8 @@ class BaseTubeHead(BaseModule, metaclass=ABCMeta):
         self.loss_span = build(loss_span)
         self.loss_attend_enc = build(loss_attend_enc)
         self.loss_attend_dec = build(loss_attend_dec)
+        self.loss_cell = build(loss_cell)
+        self.need_attention = False
         self.aux_loss = aux_loss
         self.box_average = box_average
 
@@ -91,6 +97,11 @@ class BaseTubeHead(BaseModule, metaclass=ABCMeta):
     def predict(self, memory: FusedMemory) -> TubeOutputs:
         """Outputs without any ground truth in reach."""
         return self(memory)
+
+    def needs_cell_weights(self, targets: Optional[TubeTargets]) -> bool:
+        """Whether somebody reads the weights over cells of this forward."""
+        return self.need_attention or (targets is not None
+                                       and self.loss_cell is not None)
 
     def loss_by_feat(self, outs: TubeOutputs,
                      targets: TubeTargets) -> Dict[str, Tensor]:
@@ -129,6 +140,10 @@ class BaseTubeHead(BaseModule, metaclass=ABCMeta):
         if self.loss_attend_dec is not None:
             losses['loss_attend_dec'] = self.loss_attend_dec(
                 outs.attendance[layer], targets.in_event, outs.frame_mask)
+        if self.loss_cell is not None:
+            losses['loss_cell'] = self.loss_cell(outs.cell_attention[layer],
+                                                 targets.boxes, outs.cell_mask,
+                                                 box_weights)
         return losses
 
     def _box_weights(self, targets: TubeTargets) -> Tensor:

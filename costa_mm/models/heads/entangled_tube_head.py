@@ -1,6 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Space-time entangled decoding of CoSTA: Fig. 5a from left to right."""
-from typing import Dict, Optional, Tuple
+from typing import Optional, Tuple
 
 from mmdet.models.layers.transformer.utils import MLP
 from torch import Tensor, nn
@@ -40,9 +40,7 @@ class EntangledTubeHead(BaseTubeHead):
         beta_per_frame (bool): Draw for every frame instead of every video.
         loss_attend_enc (dict, optional): L_e of Eq. (8).
         loss_attend_dec (dict, optional): L_d of Eq. (8).
-        loss_cell (dict, optional): Leads the spatial decoder's attention to
-            the target's cells; not in the paper, for training from nothing.
-        **kwargs: Losses, see :class:`BaseTubeHead`.
+        **kwargs: Other losses, see :class:`BaseTubeHead`.
 
     Raises:
         ValueError: If beta is no probability or the decoders differ in depth.
@@ -64,7 +62,6 @@ class EntangledTubeHead(BaseTubeHead):
                      type='costa_mm.AttendanceLoss', loss_weight=2.),
                  loss_attend_dec: Optional[dict] = dict(
                      type='costa_mm.AttendanceLoss', loss_weight=2.),
-                 loss_cell: Optional[dict] = None,
                  **kwargs) -> None:
         super().__init__(
             loss_attend_enc=loss_attend_enc,
@@ -77,8 +74,6 @@ class EntangledTubeHead(BaseTubeHead):
                              f'{num_temporal_layers}, {num_spatial_layers}')
         self.beta = beta
         self.beta_per_frame = beta_per_frame
-        self.need_attention = False
-        self.loss_cell = loss_cell and MODELS.build(loss_cell)
         decoder = dict(
             embed_dims=embed_dims,
             num_heads=num_heads,
@@ -103,9 +98,8 @@ class EntangledTubeHead(BaseTubeHead):
         """Decode a batch; see :class:`BaseTubeHead`."""
         hidden, span_logits = self.forward_temporal(memory)
         event = self.make_event_query(memory, span_logits, targets)
-        need_attention = self.need_attention or (
-            targets is not None and self.loss_cell is not None)
-        spatial = self.spatial_decoder(event, memory, need_attention)
+        spatial = self.spatial_decoder(event, memory,
+                                       self.needs_cell_weights(targets))
         return TubeOutputs(
             boxes=spatial.boxes,
             span_logits=span_logits,
@@ -135,14 +129,3 @@ class EntangledTubeHead(BaseTubeHead):
                 draws=targets.draws,
                 per_frame=self.beta_per_frame)
         return self.event_query(labels)
-
-    def loss_by_feat_single(self, outs: TubeOutputs, targets: TubeTargets,
-                            box_weights: Tensor,
-                            layer: int) -> Dict[str, Tensor]:
-        """Losses of one decoder layer; see :class:`BaseTubeHead`."""
-        losses = super().loss_by_feat_single(outs, targets, box_weights, layer)
-        if self.loss_cell is not None:
-            losses['loss_cell'] = self.loss_cell(outs.cell_attention[layer],
-                                                 targets.boxes, outs.cell_mask,
-                                                 box_weights)
-        return losses

@@ -25,7 +25,6 @@ class GuidedTubeHead(BaseTubeHead):
                  **kwargs) -> None:
         super().__init__(**kwargs)
         self.loss_guided = loss_guided and MODELS.build(loss_guided)
-        self.need_attention = False
 
     def needs_time_weights(self, targets: Optional[TubeTargets]) -> bool:
         """Whether somebody reads the weights of this forward pass."""

@@ -77,7 +77,8 @@ class STCATHead(GuidedTubeHead):
                 targets: Optional[TubeTargets] = None) -> TubeOutputs:
         """Decode a batch; see :class:`BaseTubeHead`."""
         template = self.make_template(memory)
-        spatial = self.forward_spatial(template, memory)
+        spatial = self.forward_spatial(template, memory,
+                                       self.needs_cell_weights(targets))
         temporal = self.forward_temporal(template, memory,
                                          self.needs_time_weights(targets))
         return TubeOutputs(
@@ -86,7 +87,8 @@ class STCATHead(GuidedTubeHead):
             frame_mask=memory.frame_mask,
             attendance=self.attend_dec(temporal.hidden).squeeze(-1),
             time_attention=temporal.time_weights,
-            cell_attention=spatial.attention)
+            cell_attention=spatial.attention,
+            cell_mask=memory.cell_mask)
 
     def make_template(self, memory: FusedMemory) -> Template:
         """Content (B, C) and anchors (B, T, 4).
@@ -99,11 +101,13 @@ class STCATHead(GuidedTubeHead):
                              'tokens, such as STCATFusionNeck')
         return self.template(memory.cls, memory.video_cls)
 
-    def forward_spatial(self, template: Template,
-                        memory: FusedMemory) -> SpatialOutputs:
+    def forward_spatial(self,
+                        template: Template,
+                        memory: FusedMemory,
+                        need_cell_weights: bool = False) -> SpatialOutputs:
         """Boxes of all layers."""
         return self.spatial_decoder(template.anchors, memory,
-                                    self.need_attention)
+                                    need_cell_weights)
 
     def forward_temporal(self, template: Template, memory: FusedMemory,
                          need_time_weights: bool) -> CrossFrameOutputs:

@@ -85,10 +85,11 @@ class TubeDETRHead(GuidedTubeHead):
             self_pos=query,
             cross_pos=query,
             need_time_weights=self.needs_time_weights(targets),
-            need_cell_weights=self.need_attention)
+            need_cell_weights=self.needs_cell_weights(targets))
         return TubeOutputs(
             boxes=self.box_head(outs.hidden).float().sigmoid(),
             span_logits=self.span_head(outs.hidden),
             frame_mask=memory.frame_mask,
             time_attention=outs.time_weights,
-            cell_attention=outs.cell_weights)
+            cell_attention=outs.cell_weights,
+            cell_mask=memory.cell_mask)

@@ -78,7 +78,8 @@ class TubeDETRFusionNeck(BaseFusionNeck):
             pos=pos,
             mask=mask,
             cls=None,
-            frame_mask=visual.frame_mask)
+            frame_mask=visual.frame_mask,
+            cell_mask=visual.cell_mask)
 
     def pre_fusion(self, visual: VisualFeatures,
                    text: TextFeatures) -> Tuple[Tensor, Tensor, Tensor]:
