@@ -4,10 +4,16 @@ import random
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
+import torch
+from mmengine.dataset import pseudo_collate
 from scipy.optimize import minimize
 from scipy.stats import rankdata
+from torch import nn
+from tqdm import tqdm
 
-from .calibration import ATTENDANCE_FEATURES, SPAN_FEATURES, Calibration
+from costa_mm.datasets import BaseSTVGDataset
+from .calibration import (ATTENDANCE_FEATURES, SPAN_FEATURES, Calibration,
+                          score_features)
 
 
 class ScoredPairs(NamedTuple):
@@ -57,6 +63,45 @@ def foreign_sentences(sentences: Sequence[str],
                 'wanted: the split is too small')
         out.append(rng.sample(others, num))
     return out
+
+
+@torch.no_grad()
+def score_pairs(model: nn.Module,
+                dataset: BaseSTVGDataset,
+                *,
+                num_foreign: int = 1,
+                seed: int = 0,
+                show_progress: bool = True) -> ScoredPairs:
+    """Ask every video for its own sentence and for sentences of others.
+
+    A video is decoded and encoded once for all that it is asked.
+
+    Args:
+        model (nn.Module): A :class:`SpatioTemporalGrounder` in eval mode.
+        dataset (:obj:`BaseSTVGDataset`): With the test pipeline.
+        num_foreign (int): Foreign sentences per entry.
+        seed (int): Seed of their choice.
+        show_progress (bool): Whether to show a progress bar.
+    """
+    records = [dataset.get_data_info(i) for i in range(len(dataset))]
+    videos = [record['video_id'] for record in records]
+    own = [record['sentence'] for record in records]
+    foreign = foreign_sentences(own, videos, num_foreign, seed)
+    number = {video: i for i, video in enumerate(dict.fromkeys(videos))}
+    features, labels, groups = [], [], []
+    for i in tqdm(range(len(dataset)), 'scoring', disable=not show_progress):
+        item = dataset[i]
+        samples = []
+        for sentence in (own[i], *foreign[i]):
+            sample = item['data_samples'].clone()
+            sample.set_metainfo(dict(sentence=sentence))
+            samples.append(sample)
+        data = model.data_preprocessor(pseudo_collate([item]), False)
+        visual = model.encode_video(data['inputs'])
+        features += map(score_features, model.predict_encoded(visual, samples))
+        labels += [True] + [False] * num_foreign
+        groups += [number[videos[i]]] * (1 + num_foreign)
+    return ScoredPairs(features, np.array(labels), np.array(groups))
 
 
 def feature_table(features: Sequence[Dict[str, float]]

@@ -3,9 +3,11 @@
 from typing import Iterator, List, NamedTuple, Sequence, Tuple
 
 import torch
+from torch import nn
 
 from costa_mm.structures import TubeDataSample, VideoBatch, VisualFeatures
 from .inputs import VideoSource
+from .long_video import VideoWindows
 
 
 class VideoGroup(NamedTuple):
@@ -19,6 +21,17 @@ class VideoGroup(NamedTuple):
     videos: List[dict]
     samples: List[TubeDataSample]
     rows: List[int]
+
+
+class LongVideo(NamedTuple):
+    """A video that is grounded window by window.
+
+    Attributes:
+        windows (:obj:`VideoWindows`): The video.
+        requests (list[tuple[str, str]]): Sample id and sentence of each.
+    """
+    windows: VideoWindows
+    requests: List[Tuple[str, str]]
 
 
 def group_sources(sources: Sequence[VideoSource],
@@ -65,3 +78,33 @@ def take_video(batch: VideoBatch, row: int) -> VideoBatch:
         durations=(duration, ),
         frame_mask=batch.frame_mask[row:row + 1, :duration],
         pixel_mask=batch.pixel_mask[row:row + 1])
+
+
+@torch.no_grad()
+def ground_group(model: nn.Module, data: dict, group: VideoGroup,
+                 batch_size: int,
+                 attention: bool) -> Iterator[List[TubeDataSample]]:
+    """Ground the sentences of a group, its videos encoded once.
+
+    Args:
+        model (nn.Module): A :class:`SpatioTemporalGrounder` in eval mode.
+        data (dict): The group's videos, collated.
+        group (:obj:`VideoGroup`): The group.
+        batch_size (int): Sentences that are grounded together.
+        attention (bool): Whether samples get ``pred_attention`` too.
+
+    Yields:
+        list[TubeDataSample]: Predicted samples, in order of the sentences.
+    """
+    batch = model.data_preprocessor(data, False)['inputs']
+    visual = model.encode_video(batch)
+    for first in range(0, len(group.samples), batch_size):
+        part = slice(first, first + batch_size)
+        rows = group.rows[part]
+        samples = model.predict_encoded(
+            take_visual(visual, rows), group.samples[part])
+        if attention:
+            for sample, row in zip(samples, rows):
+                maps, = model.attention_maps(take_video(batch, row), [sample])
+                sample.pred_attention = maps.cells[-1].cpu().numpy()
+        yield samples

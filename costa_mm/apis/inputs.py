@@ -3,7 +3,7 @@
 import os
 import re
 from dataclasses import dataclass
-from typing import Iterator, List, Optional, Sequence, Union
+from typing import Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -74,6 +74,11 @@ class VideoSource:
     def sample_id(self, index: int) -> str:
         """Id of a sentence, unique in a call, good as a file name."""
         return f'{self.name}_{index}' if len(self.sentences) > 1 else self.name
+
+    def requests(self) -> List[Tuple[str, str]]:
+        """Sample id and sentence of each of its sentences."""
+        return [(self.sample_id(i), sentence)
+                for i, sentence in enumerate(self.sentences)]
 
     def iter_frames(self) -> Iterator[np.ndarray]:
         """All frames, (H, W, 3), a few decoded at a time."""

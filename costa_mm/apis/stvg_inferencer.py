@@ -2,9 +2,10 @@
 """Video and sentence in, tube out, in one call."""
 import copy
 import os
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Union
+from itertools import groupby
+from typing import (Any, Callable, Dict, Iterator, List, Optional, Sequence,
+                    Tuple, Union)
 
-import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
 from mmengine.infer import BaseInferencer
@@ -18,8 +19,9 @@ from costa_mm.registry import INFERENCERS, MODELS, TRANSFORMS
 from costa_mm.structures import TubeDataSample
 from costa_mm.visualization import TubeLocalVisualizer
 from .calibration import Calibration, find_calibration
-from .grouping import VideoGroup, group_sources, take_video, take_visual
+from .grouping import LongVideo, VideoGroup, ground_group, group_sources
 from .inputs import Sentences, Videos, VideoSource, make_sources
+from .long_video import VideoWindows, ground_video
 from .model_zoo import find_model, models_with_weights
 from .outputs import draw_pictures, write_files
 from .results import TubeResult, dump_results
@@ -233,23 +235,38 @@ class STVGInferencer(BaseInferencer):
         return samples
 
     def preprocess(self, inputs: Sequence[VideoSource], batch_size: int = 1,
-                   **kwargs) -> Iterator[VideoGroup]:
+                   **kwargs) -> Iterator[Union[VideoGroup, LongVideo]]:
         """Groups of videos, each decoded when its turn comes."""
         for sources in group_sources(inputs, batch_size):
-            videos = [self._pipeline_for(source)(self._record(source))
-                      for source in sources]
-            samples, rows = [], []
-            for row, source in enumerate(sources):
-                for i, sentence in enumerate(source.sentences):
-                    sample = videos[row]['data_samples'].clone()
-                    sample.set_metainfo(
-                        dict(sentence=sentence,
-                             sample_id=source.sample_id(i)))
-                    samples.append(sample)
-                    rows.append(row)
-            yield VideoGroup(videos, samples, rows)
+            pairs = [(source, self._windows(source)) for source in sources]
+            for is_long, run in groupby(pairs, lambda p: len(p[1]) > 1):
+                if is_long:
+                    yield from (LongVideo(w, s.requests()) for s, w in run)
+                else:
+                    yield self._group(list(run))
 
-    def _pipeline_for(self, source: VideoSource) -> Compose:
+    def _windows(self, source: VideoSource) -> VideoWindows:
+        """A video's windows, one where it is not long; nothing is decoded."""
+        return VideoWindows(
+            self._transforms_for(source), self._record(source),
+            self.model.test_cfg)
+
+    @staticmethod
+    def _group(pairs: Sequence[Tuple[VideoSource, VideoWindows]]
+               ) -> VideoGroup:
+        """Decode short videos; a sample for each of their sentences."""
+        videos, samples, rows = [], [], []
+        for row, (source, windows) in enumerate(pairs):
+            videos += windows
+            for sample_id, sentence in source.requests():
+                sample = videos[row]['data_samples'].clone()
+                sample.set_metainfo(
+                    dict(sentence=sentence, sample_id=sample_id))
+                samples.append(sample)
+                rows.append(row)
+        return VideoGroup(videos, samples, rows)
+
+    def _transforms_for(self, source: VideoSource) -> List[Callable]:
         """The test pipeline, reading from the video's own reader."""
         transforms = []
         for transform in self.pipeline.transforms:
@@ -263,7 +280,7 @@ class STVGInferencer(BaseInferencer):
                     f'{transform.fps} frames per second and the frame rate '
                     'is not known: give fps=...')
             transforms.append(transform)
-        return Compose(transforms)
+        return transforms
 
     @staticmethod
     def _record(source: VideoSource) -> dict:
@@ -283,26 +300,24 @@ class STVGInferencer(BaseInferencer):
             gt_tube=None,
             factors=None)
 
-    @torch.no_grad()
     def forward(self,
-                inputs: VideoGroup,
+                inputs: Union[VideoGroup, LongVideo],
                 *,
                 batch_size: int = 1,
                 attention: bool = False) -> Iterator[List[TubeDataSample]]:
         """Predicted samples, ``batch_size`` sentences at a time."""
-        batch = self.model.data_preprocessor(
-            self.collate_fn(inputs.videos), False)['inputs']
-        visual = self.model.encode_video(batch)
-        for first in range(0, len(inputs.samples), batch_size):
-            part = slice(first, first + batch_size)
-            samples = self.model.predict_encoded(
-                take_visual(visual, inputs.rows[part]), inputs.samples[part])
-            if attention:
-                for sample, row in zip(samples, inputs.rows[part]):
-                    maps, = self.model.attention_maps(
-                        take_video(batch, row), [sample])
-                    sample.pred_attention = maps.cells[-1].cpu().numpy()
-            yield samples
+        if isinstance(inputs, VideoGroup):
+            yield from ground_group(
+                self.model, self.collate_fn(inputs.videos), inputs,
+                batch_size, attention)
+        elif attention:
+            raise ValueError(
+                f"{inputs.windows.record['video_path']} is grounded in "
+                f'{len(inputs.windows)} windows, of which no attention maps '
+                'are made: call without attention=True')
+        else:
+            yield ground_video(
+                self.model, inputs.windows, inputs.requests, batch_size)
 
     def visualize(self,
                   inputs: Sequence[VideoSource],

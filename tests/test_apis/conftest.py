@@ -5,11 +5,15 @@ The video is black; a red square moves right in frames 10 to 19, a green one
 stands still in all 30 frames.  The model returns, for the colour that the
 sentence names, its box in every sampled frame and the frames that show it.
 """
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from mmengine.model import BaseModel
 
+from costa_mm.apis import STVGInferencer
+from costa_mm.models.utils import TestConfig
 from costa_mm.registry import MODELS
 from costa_mm.structures import AttentionMaps, Tube, VisualFeatures
 from costa_mm.visualization import write_video
@@ -39,6 +43,7 @@ class ColourFinder(BaseModel):
         super().__init__(
             dict(type='costa_mm.STVGDataPreprocessor', mean=(0., ) * 3,
                  std=(1., ) * 3))
+        self.test_cfg = TestConfig()
         self.threshold = torch.nn.Parameter(torch.tensor(100.))
         self.encoded = []  # videos of every call
         self.batches = []  # sentences of every call
@@ -116,18 +121,26 @@ def video(tmp_path_factory, frames):
     return path
 
 
+def save_model(folder, sampling="mode='uniform', num_frames=30",
+               **checkpoint):
+    """Writes a config and its checkpoint, returns their paths."""
+    config, weights = folder / 'colours.py', folder / 'colours.pth'
+    config.write_text(CONFIG.format(sampling=sampling))
+    state = ColourFinder().state_dict()
+    torch.save(
+        dict(state_dict=state, meta=dict(cfg=config.read_text()),
+             **checkpoint), weights)
+    return config, weights
+
+
 @pytest.fixture
 def write_model(tmp_path):
     """Writes a config and its checkpoint, returns their paths."""
+    return partial(save_model, tmp_path)
 
-    def write(sampling="mode='uniform', num_frames=30", **checkpoint):
-        config = tmp_path / 'colours.py'
-        config.write_text(CONFIG.format(sampling=sampling))
-        weights = tmp_path / 'colours.pth'
-        state = ColourFinder().state_dict()
-        torch.save(
-            dict(state_dict=state, meta=dict(cfg=config.read_text()),
-                 **checkpoint), weights)
-        return config, weights
 
-    return write
+@pytest.fixture(scope='session')
+def colour_finder(tmp_path_factory):
+    """An inferencer whose answers are known."""
+    config, weights = save_model(tmp_path_factory.mktemp('colours'))
+    return STVGInferencer(config, weights, 'cpu', show_progress=False)

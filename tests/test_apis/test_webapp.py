@@ -1,0 +1,245 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""The web page in a real browser, and its endpoint under load.
+
+Needs Gradio (requirements/webapp.txt); the browser's part also Playwright
+and a Chromium, Debian's or Playwright's own.
+"""
+import importlib.util
+import json
+import os
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlparse
+
+import numpy as np
+import pytest
+
+from costa_mm.apis.service import GroundingService, Limits
+from costa_mm.visualization import write_video
+
+pytest.importorskip(
+    'gradio', reason='no Gradio: pip install -r requirements/webapp.txt')
+DEMO = Path(__file__).resolve().parents[2] / 'demo' / 'webapp.py'
+RED, GREEN = 'the red square moves right', 'the green square stands still'
+TIMEOUT = 120  # seconds; the machine may be busy
+
+
+@pytest.fixture(scope='module')
+def webapp():
+    """The demo as a module."""
+    spec = importlib.util.spec_from_file_location('webapp', DEMO)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules['webapp'] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope='module')
+def address(webapp, colour_finder, video):
+    """Where the page of a model with known answers is served."""
+    service = GroundingService(
+        colour_finder, limits=Limits(megabytes=2, seconds=10), score_thr=0.5)
+    app = webapp.build_app(service, [[str(video), GREEN]])
+    url = webapp.launch(app, service, '127.0.0.1', None, quiet=True,
+                        prevent_thread_lock=True)
+    yield url.rstrip('/')
+    app.close()
+
+
+@pytest.fixture(scope='module')
+def browser():
+    """A headless Chromium."""
+    sync_api = pytest.importorskip(
+        'playwright.sync_api', reason='no Playwright: pip install playwright')
+    with sync_api.sync_playwright() as playwright:
+        own = playwright.chromium.executable_path
+        path = shutil.which('chromium') or own
+        if not os.path.exists(path):
+            pytest.skip('no Chromium: apt-get install chromium, or '
+                        'playwright install chromium')
+        chromium = playwright.chromium.launch(
+            executable_path=path, args=['--no-sandbox'])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser, address):
+    """The page, cut off from every other machine."""
+    context = browser.new_context(viewport=dict(width=1280, height=1400))
+    page = context.new_page()
+    page.set_default_timeout(1000 * TIMEOUT)
+    page.foreign = []
+
+    def guard(route):
+        if urlparse(route.request.url).hostname in ('127.0.0.1', None):
+            return route.continue_()
+        page.foreign.append(route.request.url)
+        return route.abort()
+
+    page.route('**/*', guard)
+    page.goto(address)
+    page.wait_for_selector('#find')
+    yield page
+    assert page.foreign == []  # it works offline
+    context.close()
+
+
+def ask(page, path, sentences):
+    """Fill the form and press the button."""
+    if path is not None:
+        page.set_input_files('#input-video input[type=file]', str(path))
+        page.wait_for_selector('#input-video video')
+    page.fill('#sentences textarea', sentences)
+    page.click('#find')
+
+
+def error_of(page):
+    """The message that appears, closed again."""
+    toast = page.wait_for_selector('.toast-body.error')
+    text = toast.inner_text()
+    page.click('.toast-close')
+    page.wait_for_selector('.toast-body.error', state='detached')
+    return text
+
+
+def download(page, selector):
+    with page.expect_download() as event:
+        page.click(selector)
+    return Path(event.value.path()).read_bytes(), event.value
+
+
+def expected(colour_finder, video, sentences):
+    """What the JSON of the page is to hold."""
+    results = colour_finder(video, sentences, pred_score_thr=0.5)
+    entries = {r.sample_id: json.loads(json.dumps(r.to_dict()))
+               for r in results['predictions']}
+    for entry in entries.values():
+        entry['video'] = os.path.basename(video)
+    return entries
+
+
+def test_upload_two_sentences_and_download(page, video, colour_finder):
+    ask(page, video, f'{RED}\n{GREEN}\nthe blue <b>one</b>')
+    page.wait_for_selector('#table table.tubes')
+    rows = page.locator('#table tr').all_inner_texts()[1:]
+    assert [r.split('\t')[1:] for r in rows] == [
+        [RED, 'frames 10 to 19 (1.00 s to 2.00 s)', '0.90'],
+        [GREEN, 'frames 0 to 29 (0.00 s to 3.00 s)', '0.90'],
+        ['the blue <b>one</b>', 'not in this video (best guess: frames 0 to '
+         '29 (0.00 s to 3.00 s))', '0.05']]
+    page.wait_for_selector('#timelines img')
+    assert page.locator('#timelines .grid-container img').count() == 3
+    page.wait_for_function(
+        "document.querySelector('#output-video video').readyState >= 2")
+    seconds = page.evaluate(
+        "document.querySelector('#output-video video').duration")
+    assert seconds == pytest.approx(3.0, abs=0.2)
+    content, _ = download(page, '#save-json')
+    assert json.loads(content) == expected(
+        colour_finder, str(video), [RED, GREEN, 'the blue <b>one</b>'])
+    content, event = download(page, '#save-video')
+    assert event.suggested_filename == 'squares.mp4'
+    assert content[4:8] == b'ftyp'
+
+
+def test_an_example_and_attention(page):
+    page.click('text=' + GREEN)
+    page.wait_for_selector('#input-video video')
+    page.check('#attention input')
+    page.click('#find')
+    page.wait_for_selector('#maps img')
+    rows = page.locator('#table tr').all_inner_texts()[1:]
+    assert len(rows) == 1 and GREEN in rows[0]
+
+
+def test_bad_input_gets_a_clear_message(page, video, tmp_path):
+    text, empty = tmp_path / 'notes.mp4', tmp_path / 'empty.mp4'
+    text.write_text('this is not a video\n' * 50)
+    empty.touch()
+    ask(page, None, RED)
+    assert 'Choose or upload a video first' in error_of(page)
+    ask(page, text, RED)
+    assert 'The file "notes.mp4" is no video that can be' in error_of(page)
+    page.reload()
+    ask(page, empty, RED)
+    assert 'The file "empty.mp4" is empty (0 bytes)' in error_of(page)
+    page.reload()
+    ask(page, video, ' \n ')
+    assert 'Write a sentence' in error_of(page)
+    ask(page, None, '😀' * 10000)
+    assert 'A sentence has 10,000 characters' in error_of(page)
+    ask(page, None, RED)  # and it still answers
+    page.wait_for_selector('#table table.tubes')
+
+
+def test_files_over_the_limit_are_not_uploaded(page, tmp_path):
+    path = tmp_path / 'large.mp4'
+    path.write_bytes(bytes(2100000))
+    page.set_input_files('#input-video input[type=file]', str(path))
+    assert 'size' in error_of(page).lower()
+
+
+# ------------------------------------------------------- without a browser
+def test_ten_requests_at_once(address, tmp_path):
+    from gradio_client import Client, handle_file
+    videos = []
+    for i in range(10):
+        frames = np.zeros((30, 32, 32, 3), np.uint8)
+        frames[i:10 + i, 8:16, 8:16, 0] = 230
+        videos.append(str(tmp_path / f'v{i}.mp4'))
+        write_video(videos[-1], frames, 10, crf=1)
+    client = Client(address, verbose=False)
+
+    def request(i):
+        sentence = f'the red square number {i}'
+        out = client.predict(
+            dict(video=handle_file(videos[i])), sentence, False,
+            api_name='/ground')
+        with open(out[4], encoding='utf-8') as f:
+            return json.load(f)
+
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(request, range(10)))
+    for i, answer in enumerate(answers):
+        assert list(answer) == [f'v{i}']
+        assert answer[f'v{i}']['span'] == [i, 10 + i]
+        assert answer[f'v{i}']['sentence'] == f'the red square number {i}'
+
+
+def test_errors_reach_other_programs(address, video):
+    from gradio_client import Client, handle_file
+    from gradio_client.exceptions import AppError
+    client = Client(address, verbose=False)
+    with pytest.raises(AppError, match='Write a sentence'):
+        client.predict(dict(video=handle_file(str(video))), '', False,
+                       api_name='/ground')
+
+
+def test_it_listens_on_this_machine_only(address, webapp, monkeypatch):
+    assert urlparse(address).hostname == '127.0.0.1'
+    monkeypatch.setattr(sys, 'argv', ['webapp.py'])
+    assert webapp.parse_args().host == '127.0.0.1'
+
+
+def test_examples(webapp, tmp_path):
+    (path, text), *rest = webapp.synthetic_examples(str(tmp_path), 2)
+    assert len(rest) == 1 and os.path.getsize(path) > 1000
+    own, other = text.splitlines()
+    assert rest[0][1].splitlines() == [other, own]
+    Path(path).with_suffix('.txt').write_text('a\nb\n')
+    found = webapp.folder_examples(str(tmp_path))
+    assert found == [[path, 'a\nb'], [rest[0][0], '']]
+    with pytest.raises(FileNotFoundError, match='no folder'):
+        webapp.folder_examples(str(tmp_path / 'none'))
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(FileNotFoundError, match='holds no video'):
+        webapp.folder_examples(str(tmp_path / 'empty'))
+
+
+def test_mistakes_on_the_command_line(webapp, monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'argv', ['webapp.py', '--model', 'no.py'])
+    assert webapp.main() == 1
+    assert 'there is no config file no.py' in capsys.readouterr().err
