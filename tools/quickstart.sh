@@ -87,12 +87,14 @@ step "the same with the sentences shuffled among the videos"
     test_dataloader.dataset.ann_file=test_shuffled.json
 
 step "demo"
-TEST_VIDEO=$(ls "$DATA"/videos/test/*.mp4 | head -n 1)
-TEST_SENTENCE=$("$PYTHON" -c 'import json, os, sys
+for number in 0 1 2; do
+    TEST_VIDEO=$DATA/videos/test/test_0000$number.mp4
+    TEST_SENTENCE=$("$PYTHON" -c 'import json, os, sys
 print(json.load(open(sys.argv[1]))[os.path.basename(sys.argv[2])]["caption"])' \
-    "$DATA/test.json" "$TEST_VIDEO")
-"$PYTHON" demo/stvg_demo.py "$TEST_VIDEO" "$TEST_SENTENCE" \
-    --config "$CONFIG" --checkpoint "$CHECKPOINT" --out-dir "$WORK/demo"
+        "$DATA/test.json" "$TEST_VIDEO")
+    "$PYTHON" demo/stvg_demo.py "$TEST_VIDEO" "$TEST_SENTENCE" \
+        --config "$CONFIG" --checkpoint "$CHECKPOINT" --out-dir "$WORK/demo"
+done
 if [ -n "$VIDEO" ]; then
     echo "(the model has only ever seen moving shapes; expect no more than" \
         "a demonstration)"
