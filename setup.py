@@ -31,8 +31,17 @@ def requirements(name: str) -> list:
     return [line for line in lines if line]
 
 
+def local_weights() -> list:
+    """Checkpoints of this repository that its metafiles name."""
+    return sorted({
+        weights for metafile in ROOT.glob('configs/**/metafile.yml')
+        for weights in re.findall(r'^ *Weights: *(\S+)$',
+                                  metafile.read_text(encoding='utf-8'), re.M)
+        if '://' not in weights})
+
+
 class BuildWithMim(build_py):
-    """Copy configs and tools to ``costa_mm/.mim`` in the built package.
+    """Copy configs, tools and weights to ``costa_mm/.mim`` of the package.
 
     An editable install needs no copy: there they lie beside the package.
     """
@@ -46,8 +55,9 @@ class BuildWithMim(build_py):
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
         ignore = shutil.ignore_patterns('__pycache__', '*.pyc')
-        for name in MIM_FILES:
+        for name in (*MIM_FILES, *local_weights()):
             source = ROOT / name
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
                 shutil.copytree(source, target / name, ignore=ignore)
             elif source.is_file():
