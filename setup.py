@@ -32,12 +32,15 @@ def requirements(name: str) -> list:
 
 
 def local_weights() -> list:
-    """Checkpoints of this repository that its metafiles name."""
-    return sorted({
-        weights for metafile in ROOT.glob('configs/**/metafile.yml')
+    """Checkpoints that the metafiles name and what lies beside them."""
+    named = {
+        ROOT / weights for metafile in ROOT.glob('configs/**/metafile.yml')
         for weights in re.findall(r'^ *Weights: *(\S+)$',
                                   metafile.read_text(encoding='utf-8'), re.M)
-        if '://' not in weights})
+        if '://' not in weights}
+    return sorted(
+        path.relative_to(ROOT).as_posix() for weights in named
+        for path in weights.parent.glob(f'{weights.stem}.*'))
 
 
 class BuildWithMim(build_py):

@@ -35,7 +35,8 @@ def test_links_and_named_files_exist(page):
 def rows(page, first_column):
     """Cells of the table whose header begins with ``first_column``."""
     text = (DOCS / page).read_text(encoding='utf-8')
-    table = text[text.index(f'| {first_column} |'):].split('\n\n')[0]
+    start = text.index(f'\n| {first_column} |') + 1
+    table = text[start:].split('\n\n')[0]
     return [[cell.strip() for cell in re.split(r'(?<!\\)\|', line)[1:-1]]
             for line in table.splitlines()[2:]]
 
@@ -101,6 +102,12 @@ def test_model_zoo_names_models_that_are_found():
     assert named and set(named) <= known
     with_weights = {m.name for m in list_models() if m.weights}
     assert with_weights <= set(named), 'a model with weights is not listed'
+
+
+def test_our_figures_are_those_of_the_metafile():
+    index = (ROOT / 'configs' / 'metafile.yml').read_text()
+    tiny, = rows('model_zoo.md', 'm_tIoU')
+    assert tiny == re.findall(r'(?:IoU|IoU@0[.]\d): ([\d.]+)', index)
 
 
 def test_papers_figures_are_those_of_the_ablation_page():

@@ -112,12 +112,13 @@ def run_python(block: Block, space: dict) -> None:
         path.write_text(block.code)
         check_parts(Config.fromfile(str(path))._cfg_dict.to_dict())
         return
-    before = set(space)
+    before = dict(space)
     exec(compile(without_ellipsis(block.code), block.name, 'exec'), space)
-    for name in set(space) - before:
-        if isinstance(space[name], (dict, list)) and \
-                not isinstance(space[name], ConfigDict):
-            check_parts(space[name])
+    for name, value in space.items():
+        if value is not before.get(name) and \
+                isinstance(value, (dict, list)) and \
+                not isinstance(value, ConfigDict):
+            check_parts(value)
 
 
 def check_python(block: Block) -> None:

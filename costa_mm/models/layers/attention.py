@@ -21,8 +21,9 @@ def _valid_keys(key_mask: Optional[Tensor]) -> Optional[Tensor]:
     """(N, S) to (N, 1, 1, S), True on valid keys; None without padding."""
     if key_mask is None:
         return None
-    # asking a CUDA tensor would wait for the device
-    if key_mask.device.type == 'cpu' and not key_mask.any():
+    # asking a CUDA tensor would wait for the device, and a graph cannot ask
+    if key_mask.device.type == 'cpu' and not torch.compiler.is_compiling() \
+            and not key_mask.any():
         return None
     return ~key_mask[:, None, None, :]
 
