@@ -1,6 +1,8 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """An exported graph is equal to the model."""
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,12 +40,17 @@ def test_the_video_and_the_sentence_reach_the_outputs(model, program):
     assert not torch.equal(graph(255 - video, *words)[1], spans)
 
 
-def test_a_file_of_it_runs(program, tmp_path):
+def test_a_file_of_it_runs_without_costa_mm(program, tmp_path):
     torch.export.save(program, tmp_path / 'x.pt2')
-    graph = torch.export.load(tmp_path / 'x.pt2').module()
-    video = torch.zeros(5, 3, 40, 56, dtype=torch.uint8)
-    ids = torch.ones(1, 20, dtype=torch.long)
-    assert graph(video, ids, ids)[0].shape == (5, 4)
+    code = ('import sys, torch\n'
+            "graph = torch.export.load('x.pt2').module()\n"
+            'video = torch.zeros(5, 3, 40, 56, dtype=torch.uint8)\n'
+            'ids = torch.ones(1, 20, dtype=torch.long)\n'
+            'print(tuple(graph(video, ids, ids)[0].shape),\n'
+            "      'costa_mm' in sys.modules)\n")
+    done = subprocess.run([sys.executable, '-c', code], cwd=tmp_path,
+                          capture_output=True, text=True)
+    assert done.stdout.strip() == '(5, 4) False', done.stderr[-2000:]
 
 
 def test_too_long_a_sentence(model):
