@@ -99,5 +99,6 @@ if __name__ == '__main__':
             lite=['mmcv-lite>=2.0.0,<2.2.0'],
             mim=requirements('mminstall'),
             optional=requirements('optional'),
-            tests=requirements('tests')),
+            tests=requirements('tests'),
+            webapp=requirements('webapp')),
         zip_safe=False)
