@@ -24,4 +24,4 @@ model = dict(
             direction='true_pred',
             loss_weight=5.),
         loss_attend_dec=dict(type='AttendanceLoss', loss_weight=10.),
-        loss_cell=dict(type='CellAttentionLoss', loss_weight=6.)))
+        loss_cell=dict(type='CellAttentionLoss', loss_weight=10.)))

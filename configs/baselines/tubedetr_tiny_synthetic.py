@@ -25,4 +25,4 @@ model = dict(
             sigma=1.,
             direction='true_pred',
             loss_weight=5.),
-        loss_cell=dict(type='CellAttentionLoss', loss_weight=6.)))
+        loss_cell=dict(type='CellAttentionLoss', loss_weight=10.)))

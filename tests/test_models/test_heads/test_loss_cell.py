@@ -2,8 +2,8 @@
 """The loss on the attention over cells, in the heads of all methods."""
 import pytest
 import torch
-from tiny_model import C, backbone_cfg, build, grounder_cfg, head_cfg
-from tiny_model import make_batch, neck_cfg
+from tiny_model import (C, backbone_cfg, build, grounder_cfg, head_cfg,
+                        make_batch, neck_cfg)
 from torch.testing import assert_close
 
 from costa_mm.models.heads import collect_targets
