@@ -11,15 +11,17 @@ there is no ``pkg_resources``, so ``_base_ = 'mmdet::...'``,
 ``mmengine.utils.is_installed`` and ``mmengine.hub`` fail (mmengine 0.10.7).
 """
 import argparse
+import datetime
 import importlib
 import importlib.util
 import os
 import pickle
+import subprocess
 import sys
 import types
 from contextlib import contextmanager
 from importlib import metadata
-from typing import Iterator, Tuple
+from typing import Dict, Iterator, Optional, Tuple
 
 # distribution names, accepted range, pip line that mends
 _RANGES: Tuple[Tuple[Tuple[str, ...], str, str, str], ...] = (
@@ -237,35 +239,85 @@ def import_mmaction_models() -> None:
 
 
 # ------------------------------------------------- distributed without CUDA
-def init_dist_without_cuda(launcher: str) -> bool:
-    """Start the gloo process group where there is no accelerator.
+# launcher -> variables that hold (rank, world size, local rank)
+_RANK_VARIABLES: Dict[str, Tuple[str, str, str]] = {
+    'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
+    'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
+    'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE',
+            'OMPI_COMM_WORLD_LOCAL_RANK'),
+}
 
-    mmengine's ``launcher='pytorch'`` calls ``torch.cuda.set_device``; it does
-    nothing when the group exists already.
 
-    Args:
-        launcher (str): 'none' or 'pytorch'.
-
-    Returns:
-        bool: Whether this run is distributed over CPU processes.  The model
-        wrapper then needs ``device_ids=None``, since the Runner hands DDP a
-        device otherwise (see :func:`cpu_model_wrapper`).
+def _export_ranks(launcher: str) -> None:
+    """Give torch the variables it reads, whatever the launcher calls them.
 
     Raises:
-        ValueError: For another launcher on a machine without CUDA.
+        KeyError: If the launcher's variables are not set.
     """
-    import torch
-    import torch.distributed as dist
-    if launcher == 'none' or torch.cuda.is_available():
-        return False
-    if launcher != 'pytorch':
-        raise ValueError(f'launcher {launcher!r} needs an accelerator; '
-                         'on CPUs use --launcher pytorch (torchrun)')
-    if not dist.is_initialized():
-        dist.init_process_group(backend='gloo')
-    return True
+    names = _RANK_VARIABLES[launcher]
+    missing = [name for name in names if name not in os.environ]
+    if missing:
+        raise KeyError(
+            f'launcher {launcher!r} needs the environment variables '
+            f'{", ".join(missing)}: start with tools/dist_train.sh (torchrun) '
+            'or tools/slurm_train.sh (srun)')
+    values = [os.environ[name] for name in names]
+    os.environ.update(
+        RANK=values[0], WORLD_SIZE=values[1], LOCAL_RANK=values[2])
 
 
-def cpu_model_wrapper(**kwargs) -> dict:
-    """``model_wrapper_cfg`` for DDP over CPU processes."""
-    return dict(type='MMDistributedDataParallel', device_ids=None, **kwargs)
+def _slurm_master() -> str:
+    """First host of the job's node list."""
+    nodes = os.environ.get('SLURM_NODELIST', '127.0.0.1')
+    try:
+        return subprocess.run(['scontrol', 'show', 'hostname', nodes],
+                              check=True,
+                              capture_output=True,
+                              text=True).stdout.split()[0]
+    except (OSError, subprocess.CalledProcessError, IndexError):
+        return nodes
+
+
+def init_dist_without_cuda(launcher: str, timeout: float) -> None:
+    """Start a gloo process group before the Runner is built.
+
+    MMEngine's ``init_dist`` calls ``torch.cuda.set_device``, which fails on a
+    machine without CUDA (mmengine 0.10.7); where the group is there already
+    the Runner takes it.
+
+    Args:
+        launcher (str): 'pytorch', 'slurm' or 'mpi'.
+        timeout (float): Seconds that a collective waits for a rank.
+
+    Raises:
+        ValueError: If the launcher is unknown.
+        KeyError: If the launcher's environment variables are not set.
+    """
+    from torch import distributed
+    if launcher not in _RANK_VARIABLES:
+        raise ValueError(f'launcher {launcher!r} is none of '
+                         f'{tuple(_RANK_VARIABLES)}')
+    _export_ranks(launcher)
+    if launcher == 'slurm':
+        os.environ.setdefault('MASTER_ADDR', _slurm_master())
+    os.environ.setdefault('MASTER_ADDR', '127.0.0.1')
+    os.environ.setdefault('MASTER_PORT', '29500')
+    distributed.init_process_group(
+        backend='gloo', timeout=datetime.timedelta(seconds=timeout))
+
+
+def cpu_model_wrapper(cfg: Optional[dict] = None, **defaults) -> dict:
+    """``model_wrapper_cfg`` for DDP over CPU processes.
+
+    The Runner of mmengine 0.10.7 hands DDP a device id otherwise.
+
+    Args:
+        cfg (dict, optional): What the config says of the wrapper.
+        **defaults: What is taken where the config says nothing.
+    """
+    wrapper = dict(
+        type='mmengine.MMDistributedDataParallel',
+        broadcast_buffers=False,
+        **defaults)
+    wrapper.update(cfg or {}, device_ids=None)
+    return wrapper

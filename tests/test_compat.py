@@ -1,6 +1,7 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 import argparse
 import importlib.util
+import os
 import pickle
 import pkgutil
 import subprocess
@@ -177,20 +178,33 @@ def test_other_classes_are_still_refused(tmp_path):
 
 
 # --------------------------------------------------------------- distributed
-def test_no_launcher_starts_no_process_group():
-    assert compat.init_dist_without_cuda('none') is False
+def test_launchers_say_what_they_need(monkeypatch):
+    monkeypatch.delenv('SLURM_PROCID', raising=False)
+    with pytest.raises(KeyError, match='SLURM_PROCID'):
+        compat.init_dist_without_cuda('slurm', 10)
+    with pytest.raises(ValueError, match='none of'):
+        compat.init_dist_without_cuda('smoke signals', 10)
     assert not torch.distributed.is_initialized()
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason='for CPUs only')
-def test_other_launchers_need_an_accelerator():
-    with pytest.raises(ValueError, match='torchrun'):
-        compat.init_dist_without_cuda('slurm')
+def test_ranks_of_slurm_are_given_to_torch(monkeypatch):
+    for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'):
+        monkeypatch.setenv(name, 'unset')
+    names = ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID')
+    for name, value in zip(names, '580'):
+        monkeypatch.setenv(name, value)
+    compat._export_ranks('slurm')
+    assert [os.environ[n] for n in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK')
+            ] == ['5', '8', '0']
 
 
 def test_cpu_wrapper_has_no_device():
-    cfg = compat.cpu_model_wrapper(find_unused_parameters=True)
-    assert cfg['device_ids'] is None and cfg['find_unused_parameters']
+    cfg = dict(find_unused_parameters=True, device_ids=[0])
+    wrapper = compat.cpu_model_wrapper(cfg, find_unused_parameters=False)
+    assert wrapper['device_ids'] is None
+    assert wrapper['find_unused_parameters'] is True
+    assert wrapper['type'] == 'mmengine.MMDistributedDataParallel'
+    assert cfg['device_ids'] == [0]
 
 
 def test_checkpoint_may_not_reach_for_other_attributes(tmp_path):

@@ -15,23 +15,7 @@ if [ $# -lt 2 ]; then
 fi
 CONFIG=$1
 GPUS=$2
-POSITIONAL=("$CONFIG")
 shift 2
 
-ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-PYTHON=${PYTHON:-python}
-# Without a setting torchrun gives each process one thread; on a machine
-# without GPUs the threads do the work, so the cores are shared out.
-if [ -z "${OMP_NUM_THREADS:-}" ]; then
-    CORES=$(nproc)
-    export OMP_NUM_THREADS=$((CORES > GPUS ? CORES / GPUS : 1))
-fi
-
-PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}" exec "$PYTHON" \
-    -m torch.distributed.run \
-    --nnodes="${NNODES:-1}" \
-    --node_rank="${NODE_RANK:-0}" \
-    --master_addr="${MASTER_ADDR:-127.0.0.1}" \
-    --master_port="${PORT:-29500}" \
-    --nproc_per_node="$GPUS" \
-    "$ROOT/tools/train.py" "${POSITIONAL[@]}" --launcher pytorch "$@"
+exec bash "$(dirname "${BASH_SOURCE[0]}")/dist_run.sh" "$GPUS" train.py \
+    "$CONFIG" --launcher pytorch "$@"

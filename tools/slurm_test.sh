@@ -20,22 +20,6 @@ JOB_NAME=$2
 CONFIG=$3
 CHECKPOINT=$4
 shift 4
-GPUS=${GPUS:-8}
-GPUS_PER_NODE=${GPUS_PER_NODE:-8}
-CPUS_PER_TASK=${CPUS_PER_TASK:-5}
-if [ "$GPUS" -lt "$GPUS_PER_NODE" ]; then GPUS_PER_NODE=$GPUS; fi
-export MASTER_PORT=${PORT:-29500}
 
-ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-# shellcheck disable=SC2086  # SRUN_ARGS holds several options
-PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}" exec srun \
-    -p "$PARTITION" \
-    --job-name="$JOB_NAME" \
-    --gres="gpu:$GPUS_PER_NODE" \
-    --ntasks="$GPUS" \
-    --ntasks-per-node="$GPUS_PER_NODE" \
-    --cpus-per-task="$CPUS_PER_TASK" \
-    --kill-on-bad-exit=1 \
-    ${SRUN_ARGS:-} \
-    "${PYTHON:-python}" -u "$ROOT/tools/test.py" "$CONFIG" \
-    "$CHECKPOINT" --launcher slurm "$@"
+exec bash "$(dirname "${BASH_SOURCE[0]}")/slurm_run.sh" "$PARTITION" \
+    "$JOB_NAME" test.py "$CONFIG" "$CHECKPOINT" --launcher slurm "$@"

@@ -12,6 +12,7 @@ from mmengine.dist import is_main_process
 from costa_mm.engine.config import build_runner, read_config
 from costa_mm.engine.launch import (LAUNCHERS, autocast_dtype,
                                     close_process_group)
+from costa_mm.evaluation import FORMATS
 
 
 def parse_args() -> argparse.Namespace:
@@ -24,13 +25,21 @@ def parse_args() -> argparse.Namespace:
         help='folder for the log (default: the config\'s, or '
         'work_dirs/<name of the config>)')
     parser.add_argument(
-        '--out', metavar='JSON', help='write the predictions as a tube file')
+        '--out', metavar='JSON', help='write the predictions')
+    parser.add_argument(
+        '--format',
+        choices=FORMATS,
+        help="what --out is: 'tubes' for a tube file (default), "
+        "'hcstvg_challenge' for the challenge's result file (default with "
+        '--format-only)')
     parser.add_argument(
         '--metrics-out', metavar='JSON', help='write the metrics to a file')
     parser.add_argument(
         '--format-only',
         action='store_true',
-        help='only predict and write --out; needs no ground truth')
+        help="only predict and write the HC-STVG challenge's result file "
+        '(or what --format says) to --out, by default '
+        '<work folder>/<format>.json; needs no ground truth')
     parser.add_argument(
         '--show-dir', help='write pictures of the predictions to this folder')
     parser.add_argument(
@@ -51,27 +60,19 @@ def parse_args() -> argparse.Namespace:
         '--local_rank', '--local-rank', type=int, default=0,
         help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.format_only and not args.out:
-        parser.error('--format-only writes predictions: give --out FILE')
+    if args.format and not (args.out or args.format_only):
+        parser.error('--format says how predictions are written: give --out '
+                     'FILE or --format-only')
+    if args.format is None:
+        args.format = 'hcstvg_challenge' if args.format_only else 'tubes'
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
 
 
 def set_outputs(cfg: Config, args: argparse.Namespace) -> None:
     """Tell the metric what to write, and the visualizer what to draw."""
-    evaluators = cfg.test_evaluator
-    for evaluator in evaluators if isinstance(evaluators,
-                                              list) else [evaluators]:
-        if evaluator['type'].split('.')[-1] == 'STVGMetric':
-            if args.out:
-                evaluator['tube_file'] = args.out
-            if args.format_only:
-                evaluator['format_only'] = True
-            break
-    else:
-        if args.out:
-            raise KeyError('--out: the test_evaluator of the config has no '
-                           'STVGMetric to write the predictions')
+    if args.out or args.format_only:
+        set_prediction_file(cfg, args)
     if args.show or args.show_dir:
         hooks = cfg.setdefault('default_hooks', {})
         hook = hooks.get('visualization') or {}
@@ -82,6 +83,28 @@ def set_outputs(cfg: Config, args: argparse.Namespace) -> None:
             show=args.show,
             wait_time=args.wait_time,
             test_out_dir=args.show_dir)
+
+
+def set_prediction_file(cfg: Config, args: argparse.Namespace) -> None:
+    """Let the metric write the predictions.
+
+    Raises:
+        KeyError: If the config's metric is none that can.
+    """
+    given = cfg.test_evaluator
+    metrics = [
+        e for e in (given if isinstance(given, list) else [given])
+        if e['type'].split('.')[-1] == 'STVGMetric'
+    ]
+    if not metrics:
+        raise KeyError('--out: the test_evaluator of the config has no '
+                       'STVGMetric to write the predictions')
+    metrics[0].update(
+        tube_file=args.out or osp.join(cfg.work_dir, f'{args.format}.json'),
+        format=args.format,
+        format_only=args.format_only)
+    if args.format_only:  # nothing else can do without ground truth
+        cfg.test_evaluator = metrics[0]
 
 
 def main() -> None:

@@ -233,11 +233,12 @@ class BaseSTVGDataset(BaseDataset):
                 if self.on_error == 'raise':
                     raise
                 self.num_skipped += 1
+                # processes other than the first print nothing below errors
                 print_log(
                     f'skipped ({self.num_skipped} so far in this process): '
                     f'{e}',
                     logger='current',
-                    level=logging.WARNING)
+                    level=logging.ERROR)
         raise VideoReadError(
             f'{MAX_DRAWS} samples in a row could not be read, the last '
             f'sample asked for was {int(idx)} of {self.ann_file}')

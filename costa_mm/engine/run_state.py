@@ -72,6 +72,39 @@ def restore_gradients(model: nn.Module, gradients: Dict[str, Tensor]) -> None:
         parameter.grad = grad.to(parameter.device).clone()
 
 
+def longest_window(runner) -> Optional[int]:
+    """Iterations that the log looks back at most; None if at all of them."""
+    processor = runner.log_processor
+    longest = processor.window_size
+    for cfg in processor.custom_cfg:
+        if cfg.get('method_name') == 'current':
+            continue
+        window = cfg.get('window_size', 'global')
+        if window == 'global':
+            return None
+        if window == 'epoch':
+            window = len(runner.train_dataloader)
+        longest = max(longest, window)
+    return longest
+
+
+def forget_old_scalars(runner) -> None:
+    """Drop logged values that no line of the log looks back at any more.
+
+    The message hub keeps a million values of every scalar and saves them, so
+    that checkpoints, and the copy of the history that each update makes,
+    grow with every iteration (mmengine 0.10.7).  A validation looks back at
+    all of its own batches, so this is for the moments between iterations,
+    not a bound of the buffers.
+    """
+    length = longest_window(runner)
+    if length is None:
+        return
+    for buffer in runner.message_hub.log_scalars.values():
+        values, counts = (x[-length:].copy() for x in buffer.data)
+        buffer._log_history, buffer._count_history = values, counts
+
+
 def capture_rank_state(runner) -> dict:
     """State of this process: random generators, unfinished gradients."""
     held = getattr(runner.train_loop, 'held_random_state', None)

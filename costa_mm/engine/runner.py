@@ -10,9 +10,10 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
+from costa_mm.compat import cpu_model_wrapper, init_dist_without_cuda
 from costa_mm.registry import RUNNERS
 from .checkpoint_io import load_weights, read_checkpoint
-from .launch import DEFAULT_TIMEOUT, init_cpu_process_group
+from .launch import DEFAULT_TIMEOUT
 
 # seconds without a batch after which a data loader gives up
 LOADER_TIMEOUT = 1800
@@ -37,21 +38,17 @@ class STVGRunner(Runner):
         dist_cfg.setdefault('timeout', DEFAULT_TIMEOUT)
         if (self.distributed and not is_distributed()
                 and not torch.cuda.is_available()):
-            init_cpu_process_group(self.launcher, dist_cfg['timeout'])
+            init_dist_without_cuda(self.launcher, dist_cfg['timeout'])
         super().setup_env({**env_cfg, 'dist_cfg': dist_cfg})
 
     def wrap_model(self, model_wrapper_cfg: Optional[Dict],
                    model: nn.Module) -> nn.Module:
         """Wrap for distributed training; no device ids without CUDA."""
         if self.distributed and not torch.cuda.is_available():
-            wrapper = dict(
-                type='mmengine.MMDistributedDataParallel',
-                broadcast_buffers=False,
+            model_wrapper_cfg = cpu_model_wrapper(
+                model_wrapper_cfg,
                 find_unused_parameters=self.cfg.get('find_unused_parameters',
                                                     False))
-            wrapper.update(model_wrapper_cfg or {})
-            wrapper['device_ids'] = None
-            model_wrapper_cfg = wrapper
         return super().wrap_model(model_wrapper_cfg, model)
 
     def build_train_loop(self, loop: Union[BaseLoop, Dict]) -> BaseLoop:

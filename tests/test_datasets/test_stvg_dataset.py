@@ -180,9 +180,10 @@ def test_lazy_init(build):
     (np.zeros(0), np.zeros((0, 4))),
 ])
 def test_a_packed_tube_is_the_same(ids, boxes):
-    tube = Tube((3, 400), ids, boxes, 'declarative', 500, 25.0, dict(a=1))
-    record = dict(gt_tube=tube, qtype='declarative', num_frames=500,
-                  fps=25.0, factors=dict(a=1), sample_id='x')
+    known = dict(qtype='declarative', num_frames=500, fps=25.0,
+                 factors=dict(a=1), segment=(0, 450))
+    tube = Tube((3, 400), ids, boxes, **known)
+    record = dict(known, gt_tube=tube, sample_id='x')
     packed = pack_tube(record)
     assert record['gt_tube'] is tube
     if len(ids) == 270:  # VidSTG trains on 80,684 such tubes

@@ -27,7 +27,7 @@ def pipeline(reader):
 @pytest.fixture
 def build(make_ann, clip, v1_entry):
 
-    def _build(reader='DecordReader', num=6):
+    def _build(reader='PyAVReader', num=6):
         videos = dict(videos=[
             dict(
                 path=clip.name,
@@ -91,8 +91,8 @@ class Watched(Dataset):
 
 
 @pytest.mark.skipif(not os.path.exists('/proc/self/statm'), reason='Linux')
-@pytest.mark.parametrize('reader, size', [('DecordReader', 2000),
-                                          ('PyAVReader', 800)])
+@pytest.mark.parametrize('reader, size', [('PyAVReader', 2000),
+                                          ('DecordReader', 800)])
 def test_memory_and_files_stay_flat(reader, size, build):
     loader = DataLoader(
         Watched(build(reader), size), batch_size=1, num_workers=2,

@@ -47,7 +47,7 @@ def finish(launch):
 
     def run(target, *args, **kwargs):
         process = launch(target, *args, **kwargs)
-        process.join(120)
+        process.join(600)
         if process.is_alive():
             process.kill()
             process.join()

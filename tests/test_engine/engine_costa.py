@@ -31,6 +31,16 @@ def make_videos(folder: Path) -> None:
                    env=dict(os.environ, PYTHONPATH=str(ROOT)))
 
 
+def break_off(path: Path) -> None:
+    """Destroy the second half of a video: it opens and does not decode."""
+    content = path.read_bytes()
+    begin = content.index(b'mdat') + 4
+    size = int.from_bytes(content[begin - 8:begin - 4], 'big') - 8
+    middle = begin + size // 2
+    path.write_bytes(content[:middle] + b'\xff' *
+                     (begin + size - middle) + content[begin + size:])
+
+
 def dataset(folder, split: str, **kwargs) -> dict:
     """A split, augmented if it is the training split."""
     train = split == 'train'
@@ -158,17 +168,22 @@ class GradientNote:
     """Writes the gradients of every update of the first process.
 
     In double precision, so that a difference is one of the computation and
-    not of rounding.
+    not of rounding; autocast leaves such numbers alone, so mixed precision
+    and what it is compared with take ``double=False``.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, optim_wrapper='OptimWrapper', double=True):
         self.folder = folder
+        self.optim_wrapper = optim_wrapper
+        self.double = double
 
     def __call__(self):
-        from mmengine.optim import OptimWrapper
-        torch.set_default_dtype(torch.float64)
-        torch.Tensor.float = torch.Tensor.double
-        original, count = OptimWrapper.step, [0]
+        from costa_mm.registry import OPTIM_WRAPPERS
+        wrapper_type = OPTIM_WRAPPERS.get(self.optim_wrapper)
+        if self.double:
+            torch.set_default_dtype(torch.float64)
+            torch.Tensor.float = torch.Tensor.double
+        original, count = wrapper_type.step, [0]
 
         def noted(wrapper, **kwargs):
             count[0] += 1
@@ -181,4 +196,4 @@ class GradientNote:
                 torch.save(grads, f'{self.folder}/grads_{count[0]}.pth')
             return original(wrapper, **kwargs)
 
-        OptimWrapper.step = noted
+        wrapper_type.step = noted

@@ -73,6 +73,28 @@ def test_best_holds_the_averaged_weights(tmp_path):
                            last['ema_state_dict'][f'module.{name}'])
 
 
+@pytest.mark.parametrize('custom, kept', [
+    ([], 4),
+    ([dict(data_src='loss', method_name='max', window_size='epoch')], 6),
+    ([dict(data_src='loss', method_name='max', window_size='global')], 18),
+    ([dict(data_src='loss', method_name='min')], 18),
+])
+def test_history_of_the_log_does_not_grow(tmp_path, custom, kept):
+    train(
+        tmp_path, **{
+            'train_cfg.max_epochs': 3,
+            'log_processor': dict(
+                type='LogProcessor', window_size=4, custom_cfg=[
+                    dict(c, log_name='loss_of_it') for c in custom
+                ])
+        })
+    hub = torch.load(
+        tmp_path / 'iter_18.pth', weights_only=True)['message_hub']
+    lengths = {k: len(v.data[0]) for k, v in hub['log_scalars'].items()}
+    assert lengths['train/loss'] == kept
+    assert max(lengths.values()) == kept
+
+
 def fail_to_write(monkeypatch, after: int):
     """Let the disk be full from the n-th checkpoint on."""
     original, calls = torch.save, [0]

@@ -9,8 +9,6 @@ import pytest
 import torch
 from engine_toy import PLAIN, differences, final_state, train, train_rank
 
-from costa_mm.engine.launch import init_cpu_process_group
-
 
 def free_port() -> int:
     with socket.socket() as s:
@@ -31,7 +29,7 @@ def launch_pair(launch):
     return start
 
 
-def join(processes, timeout=60):
+def join(processes, timeout=300):
     """Exit codes; a process that hangs is an error."""
     end = time.time() + timeout
     for p in processes:
@@ -44,7 +42,7 @@ def join(processes, timeout=60):
     return [p.exitcode for p in processes]
 
 
-def wait_for(path, timeout=60):
+def wait_for(path, timeout=300):
     end = time.time() + timeout
     while not path.exists():
         assert time.time() < end, f'{path} does not appear'
@@ -160,11 +158,3 @@ def test_skipping_keeps_processes_in_step(launch_pair, tmp_path):
         tmp_path / 'iter_48.pth',
         weights_only=True)['message_hub']['runtime_info']
     assert info['nonfinite_skipped'] == 8  # once in each epoch
-
-
-def test_launchers_say_what_they_need(monkeypatch):
-    monkeypatch.delenv('SLURM_PROCID', raising=False)
-    with pytest.raises(KeyError, match='SLURM_PROCID'):
-        init_cpu_process_group('slurm')
-    with pytest.raises(ValueError, match='none of'):
-        init_cpu_process_group('smoke signals')

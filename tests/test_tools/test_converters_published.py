@@ -85,6 +85,7 @@ def full_model(method):
 def run(tool, monkeypatch, *args):
     """Run a tool as from the command line."""
     path = TOOLS / f'{tool}_to_costa_mm.py'
+    monkeypatch.syspath_prepend(TOOLS)  # as Python does for a script
     monkeypatch.setattr(sys, 'argv', [str(path), *map(str, args)])
     runpy.run_path(str(path), run_name='__main__')
 

@@ -113,7 +113,7 @@ def test_errors_name_their_mend(tool, config, tmp_path):
         tool('test.py', config, other)
     with pytest.raises(KeyError, match='STVGMetric'):
         tool('test.py', config, other, '--out', 'tubes.json')
-    with pytest.raises(SystemExit):
+    with pytest.raises(KeyError, match='STVGMetric'):
         tool('test.py', config, other, '--format-only')
     text = Path(config).read_text()
     wrong = tmp_path / 'wrong.py'
@@ -131,32 +131,37 @@ def test_print_config(tool, config, tmp_path, capsys):
     assert 'norm=False' in out.read_text()
 
 
-def shell(name, *args):
-    """Run a distributed shell with two processes."""
+def shells(name, *args, nodes=1):
+    """Run a distributed shell on one node, or at once on several."""
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         port = s.getsockname()[1]
     env = dict(
         os.environ, PORT=str(port), PYTHON=sys.executable, PYTHONPATH=TOY)
     env.pop('LOCAL_RANK', None)
-    done = subprocess.run(
-        ['bash', str(ROOT / 'tools' / name)] + [str(a) for a in args],
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
+    started = [
+        subprocess.Popen(
+            ['bash', str(ROOT / 'tools' / name)] + [str(a) for a in args],
+            env=dict(env, NNODES=str(nodes), NODE_RANK=str(rank)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True) for rank in range(nodes)
+    ]
+    for process in started:
+        said, _ = process.communicate(timeout=900)
+        assert process.returncode == 0, said
 
 
 def test_two_processes(config, tool, tmp_path):
+    """Training on two nodes, testing on one."""
     work_dir = tmp_path / 'two'
-    shell('dist_train.sh', config, 2, '--work-dir', work_dir, '--cfg-options',
-          'train_dataloader.batch_size=1')
+    shells('dist_train.sh', config, 1, '--work-dir', work_dir,
+           '--cfg-options', 'train_dataloader.batch_size=1', nodes=2)
     path = work_dir / 'iter_6.pth'  # 12 samples, 2 at a time
     assert osp.isfile(path)
     outs = [tmp_path / 'one.json', tmp_path / 'two.json']
-    shell('dist_test.sh', config, path, 2, '--work-dir', work_dir,
-          '--metrics-out', outs[1])
+    shells('dist_test.sh', config, path, 2, '--work-dir', work_dir,
+           '--metrics-out', outs[1])
     tool('test.py', config, path, '--work-dir', work_dir, '--metrics-out',
          outs[0])
     one, two = (json.loads(o.read_text()) for o in outs)
@@ -173,18 +178,21 @@ def test_shells_say_how_they_are_used():
         assert done.returncode == 2 and 'usage' in done.stderr
 
 
-def test_slurm_passes_its_arguments_on(tmp_path):
+@pytest.mark.parametrize('tool, tail', [
+    ('train', ['c.py', '--work-dir', 'out', '--launcher', 'slurm', '--amp']),
+    ('test', ['c.py', 'out', '--launcher', 'slurm', '--amp']),
+])
+def test_slurm_passes_its_arguments_on(tool, tail, tmp_path):
     fake = tmp_path / 'srun'
     fake.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     fake.chmod(0o755)
     env = dict(os.environ, PATH=f'{tmp_path}:{os.environ["PATH"]}', GPUS='4')
     done = subprocess.run(
-        ['bash', str(ROOT / 'tools' / 'slurm_train.sh'), 'part', 'job',
+        ['bash', str(ROOT / 'tools' / f'slurm_{tool}.sh'), 'part', 'job',
          'c.py', 'out', '--amp'],
         env=env, capture_output=True, text=True)
     words = done.stdout.split('\n')
     assert '--ntasks=4' in words and '--gres=gpu:4' in words
-    tail = words[words.index('c.py'):]
-    assert tail[:6] == [
-        'c.py', '--work-dir', 'out', '--launcher', 'slurm', '--amp'
-    ]
+    at = words.index('c.py')
+    assert words[at - 1] == str(ROOT / 'tools' / f'{tool}.py')
+    assert words[at:] == [*tail, '']

@@ -18,7 +18,8 @@ from mmengine.utils import apply_to
 from costa_mm.registry import HOOKS
 from ..checkpoint_io import (remove_leftovers, save_checkpoint_file,
                              save_text_file)
-from ..run_state import capture_rank_state, restore_rank_state
+from ..run_state import (capture_rank_state, forget_old_scalars,
+                         restore_rank_state)
 
 _ARGUMENTS = set(inspect.signature(CheckpointHook.__init__).parameters)
 _ARGUMENTS -= {'self', 'kwargs', 'file_client_args'}
@@ -147,6 +148,7 @@ class AtomicCheckpointHook(CheckpointHook):
                schedulers: bool, resumable: bool) -> str:
         """Write one file; all processes take part, all raise."""
         path = osp.join(self.out_dir, name)
+        forget_old_scalars(runner)
         ranks = gather_object(
             capture_rank_state(runner)) if resumable else None
         error = None

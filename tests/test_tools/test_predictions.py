@@ -1,0 +1,127 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""What tools/test.py writes, by one process and by two."""
+import json
+import os
+import runpy
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from costa_mm.datasets import PyAVReader, VideoReadError
+from costa_mm.registry import MODELS
+from costa_mm.structures import load_tubes
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / 'tests' / 'test_engine')]
+
+import engine_costa  # noqa: E402
+
+BROKEN = 'val_00003'
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """Five test videos, of which one breaks off after its first frames."""
+    folder = tmp_path_factory.mktemp('videos')
+    engine_costa.make_videos(folder)
+    path = folder / 'videos' / 'val' / f'{BROKEN}.mp4'
+    engine_costa.break_off(path)
+    assert PyAVReader().probe(str(path)).num_frames == 24
+    with pytest.raises(VideoReadError):
+        PyAVReader().read(str(path), [0, 23])
+    return folder
+
+
+@pytest.fixture(scope='module')
+def files(data, tmp_path_factory):
+    """Config and checkpoint of an untrained model."""
+    folder = tmp_path_factory.mktemp('model')
+    cfg = engine_costa.costa_config(folder, data)
+    for key in ('work_dir', 'experiment_name'):
+        cfg.pop(key)
+    cfg.log_level = 'INFO'
+    cfg.dump(str(folder / 'costa.py'))
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    torch.save(
+        dict(state_dict=model.state_dict()), folder / 'untrained.pth')
+    return [str(folder / 'costa.py'), str(folder / 'untrained.pth')]
+
+
+@pytest.fixture
+def run(files, monkeypatch, tmp_path):
+    """Run tools/test.py in this process."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('LOCAL_RANK', '0')  # the tool sets it
+
+    def call(*args):
+        monkeypatch.setattr(sys, 'argv', ['test.py', *files, *map(str, args)])
+        runpy.run_path(str(ROOT / 'tools' / 'test.py'))['main']()
+
+    return call
+
+
+def test_two_processes_skip_an_unreadable_video(run, files, tmp_path):
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        port = s.getsockname()[1]
+    env = dict(os.environ, PORT=str(port), PYTHON=sys.executable)
+    env.pop('LOCAL_RANK', None)
+    outs = {
+        n: [tmp_path / f'{n}_tubes.json', tmp_path / f'{n}_metrics.json']
+        for n in ('one', 'two')
+    }
+    done = subprocess.run([
+        'bash', str(ROOT / 'tools' / 'dist_test.sh'), *files, '2',
+        '--work-dir', str(tmp_path), '--out', str(outs['two'][0]),
+        '--metrics-out', str(outs['two'][1])
+    ], env=env, capture_output=True, text=True, timeout=900)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert 'skipped (1 so far in this process)' in said and BROKEN in said
+    assert '1 of 5 samples were not evaluated' in said
+    run('--out', outs['one'][0], '--metrics-out', outs['one'][1])
+    one, two = (json.loads(outs[n][1].read_text()) for n in outs)
+    assert one == two and 'stvg/m_vIoU' in one
+    one, two = (load_tubes(outs[n][0]) for n in outs)
+    assert len(one) == 4 and BROKEN not in ' '.join(one)
+    assert {k: v.to_dict() for k, v in one.items()} == {
+        k: v.to_dict() for k, v in two.items()}
+
+
+def test_format_only_writes_the_challenge_file(run, data, tmp_path):
+    # sentences alone, as the challenge's test split has them
+    content = json.loads((data / 'val.json').read_text())
+    for entry in content.values():
+        for key in ('bbox', 'st_time', 'ed_time', 'st_frame'):
+            entry.pop(key, None)
+    (data / 'sentences.json').write_text(json.dumps(content))
+    option = ['--cfg-options', 'test_dataloader.dataset.ann_file=sentences.'
+              'json']
+    run('--format-only', '--work-dir', tmp_path / 'work', *option)
+    result = json.loads(
+        (tmp_path / 'work' / 'hcstvg_challenge.json').read_text())
+    run('--format-only', '--format', 'tubes', '--out', tmp_path / 'tubes.json',
+        *option)
+    tubes = load_tubes(tmp_path / 'tubes.json')
+    assert len(result) == len(tubes) == 4
+    assert set(result) <= set(content)  # the names of the videos
+    for entry, tube in zip(result.values(), tubes.values()):
+        start, end = tube.span
+        assert (entry['st_frame'], entry['ed_frame']) == (start + 1, end)
+        assert list(entry['bbox']) == [
+            str(i) for i in range(start + 1, end + 1)
+        ]
+        assert entry['bbox'][str(end)] == tube.boxes[end - 1].tolist()
+
+
+def test_options_that_do_not_fit(run, capsys):
+    with pytest.raises(SystemExit):
+        run('--format', 'hcstvg_challenge')
+    assert 'give --out' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run('--format-only', '--format', 'csv')
