@@ -3,12 +3,13 @@
 
 The published way: FFmpeg decodes the whole video into a pipe, the sampled
 frames are picked and resized.  Ours decodes what is needed and resizes what
-was sampled.  All of them decode with the same number of threads and are run
-in turn, so that a busy machine slows all of them; the fastest round of each
-counts.  CPU seconds (child processes included) say how many such loaders a
-machine can feed.
+was sampled.  All of them decode with the same number of threads on as many
+cores, and are run in turn, so that a busy machine slows all of them; the
+fastest round of each counts.  CPU seconds (child processes included) say how
+many such loaders a machine can feed.
 """
 import argparse
+import itertools
 import json
 import os
 import resource
@@ -45,9 +46,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--threads',
         type=int,
-        default=1,
-        help='decoding threads of every way (default: 1, as in the workers '
-        'of a data loader)')
+        nargs='+',
+        default=[1],
+        help='decoding threads of every way, and cores that it may use '
+        '(default: 1, as in the workers of a data loader)')
     parser.add_argument('--json', help='write the figures here as well')
     return parser.parse_args()
 
@@ -106,6 +108,16 @@ def ways(path: str, ids: np.ndarray, shape: Tuple[int, int], cache: str,
     }
 
 
+def use_cores(count: int, cores: List[int]) -> None:
+    """Keep this process and its children on some cores.
+
+    FFmpeg's program converts and writes beside its decoding threads, and
+    would have more cores than the others otherwise.
+    """
+    if hasattr(os, 'sched_setaffinity'):
+        os.sched_setaffinity(0, cores[:count])
+
+
 def measure(functions: Dict[str, Callable], rounds: int) -> Times:
     """Seconds of each function in each round, run in turn.
 
@@ -143,23 +155,27 @@ def main() -> None:
     """Make the clips, measure and print a table."""
     args = parse_args()
     cv2.setNumThreads(1)
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(
+        os, 'sched_getaffinity') else []
     out = {}
     with tempfile.TemporaryDirectory() as folder:
         short = make_clip(
             os.path.join(folder, 'short.mp4'), 20, args.source)
         long = make_clip(os.path.join(folder, 'long.mp4'), 60, args.source)
-        for title, path, segment in (('20 s clip', short, (0, 600)),
-                                     ('20 s of 60 s', long, (1200, 1800))):
+        cases = itertools.product(
+            args.threads, (('20 s clip', short, (0, 600)),
+                           ('20 s of 60 s', long, (1200, 1800))),
+            ((224, None), (448, 720)))
+        for threads, (title, path, segment), size in cases:
             ids = uniform_ids(*segment, args.num_frames)
-            for size in ((224, None), (448, 720)):
-                shape = short_side_shape(360, 640, *size)
-                cache = os.path.join(folder, f'cache{size[0]}')
-                times = measure(
-                    ways(path, ids, shape, cache, size, args.threads),
-                    args.rounds)
-                name = (f'{title}, {args.num_frames} frames at {shape[0]} x '
-                        f'{shape[1]}, decoding threads: {args.threads}')
-                out[name] = table(name, times)
+            shape = short_side_shape(360, 640, *size)
+            cache = os.path.join(folder, f'cache{size[0]}')
+            use_cores(threads, cores)
+            times = measure(
+                ways(path, ids, shape, cache, size, threads), args.rounds)
+            name = (f'{title}, {args.num_frames} frames at {shape[0]} x '
+                    f'{shape[1]}, threads: {threads}')
+            out[name] = table(name, times)
     if args.json:
         with open(args.json, 'w') as f:
             json.dump(out, f, indent=1)
