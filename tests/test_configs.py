@@ -214,7 +214,9 @@ def test_one_training_step_at_reduced_size(name):
     model = MODELS.build(shrink(cfg.model))
     model.init_weights()
     model.train()
-    wrapper = build_optim_wrapper(model, copy.deepcopy(cfg.optim_wrapper))
+    optim_cfg = copy.deepcopy(cfg.optim_wrapper)
+    optim_cfg.pop('accumulative_counts', None)  # one step, one update
+    wrapper = build_optim_wrapper(model, optim_cfg)
     schedulers = cfg.param_scheduler
     for scheduler in [schedulers] if isinstance(schedulers,
                                                 dict) else schedulers:

@@ -8,6 +8,9 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
+from .checkpointing import take_over_checkpointing
+from .memory_layout import use_channels_last
+from .norm_folding import fold_norms
 
 Part = Union[dict, nn.Module, None]
 
@@ -38,6 +41,9 @@ class CollaborativeResNet(BaseModule):
     batch gets the result that it would have alone: padded frames are not
     computed at all.
 
+    Pathways may have ``with_cp=True``: their blocks then recompute activations
+    in the backward pass instead of keeping them.
+
     Args:
         spatial (dict or nn.Module, optional): 2D pathway, ``mmdet.ResNet``;
             None for "3D only".
@@ -51,6 +57,13 @@ class CollaborativeResNet(BaseModule):
             with one map, as mmaction2's recognisers expect.
         frame_chunk (int, optional): Number of frames that pass through the 2D
             pathway at a time; all at once by default.
+        efficient_conv_bn_eval (bool): Whether batch norms with fixed
+            statistics are folded into the convolutions before them, in
+            training too (see :mod:`.norm_folding`).
+        channels_last (bool): Whether weights and maps lie in memory with the
+            channels last, as convolutions and the connections' norms like
+            them; pathways that are too narrow stay (see
+            :func:`use_channels_last`).
         init_cfg (dict, optional): Initialisation config.
 
     Raises:
@@ -66,6 +79,8 @@ class CollaborativeResNet(BaseModule):
                  out_indices: Sequence[int] = (3, ),
                  single_output: bool = False,
                  frame_chunk: Optional[int] = None,
+                 efficient_conv_bn_eval: bool = False,
+                 channels_last: bool = False,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg=init_cfg)
         self.spatial = _build(spatial)
@@ -84,6 +99,16 @@ class CollaborativeResNet(BaseModule):
                 MODELS.build({
                     **connection, 'channels': c
                 }) for c in self.stage_channels)
+        self._layouts = {}
+        for name in ('spatial', 'temporal'):
+            pathway = getattr(self, name)
+            if pathway is None:
+                continue
+            take_over_checkpointing(pathway)
+            if efficient_conv_bn_eval:
+                fold_norms(pathway)
+            if channels_last:
+                self._layouts[name] = use_channels_last(pathway)
 
     def _check_pathways(self) -> None:
         if self.spatial is None and self.temporal is None:
@@ -156,7 +181,8 @@ class CollaborativeResNet(BaseModule):
         if self.temporal is None:
             return tuple(spatial[i] for i in self.out_indices)
         outs = []
-        y = self.temporal.conv1(x)
+        y = self._lay_out(x, 'temporal')
+        y = self.temporal.conv1(y)
         if self.temporal.with_pool1:
             y = self.temporal.maxpool(y)
         for i, name in enumerate(self.temporal.res_layers):
@@ -169,12 +195,18 @@ class CollaborativeResNet(BaseModule):
                 break
         return tuple(outs)
 
+    def _lay_out(self, x: Tensor, pathway: str) -> Tensor:
+        """The input of a pathway in the layout that it likes."""
+        layout = self._layouts.get(pathway)
+        return x if layout is None else x.contiguous(memory_format=layout)
+
     def _forward_spatial(self, x: Tensor) -> List[Tensor]:
         """x_1 .. x_4 of every frame, each (N, C_l, T, H_l, W_l)."""
         if self.spatial is None:
             return []
         num, _, length = x.shape[:3]
         frames = x.transpose(1, 2).flatten(0, 1)  # (N * T, 3, H, W)
+        frames = self._lay_out(frames, 'spatial')
         chunks = frames.split(self.frame_chunk or len(frames))
         stages = zip(*(self.spatial(chunk) for chunk in chunks))
         return [

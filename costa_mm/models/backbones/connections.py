@@ -1,6 +1,7 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """The connection of two pathways in Eq. (1) of CoSTA, by Table 3b."""
 import torch
+import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -11,11 +12,21 @@ class ChannelNorm(nn.LayerNorm):
     """Layer norm over the channels of (N, C, T, h, w), cell by cell.
 
     Statistics of one position never see another, so padding cannot leak in.
+    In mixed precision the maps stay in 16 bits (sums are taken in 32): a copy
+    in float32, which autocast would make, is the largest tensor of the model.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (N, C, T, h, w) over C."""
-        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+        cells = x.movedim(1, -1)
+        if cells.dtype in (torch.bfloat16, torch.float16):
+            with torch.autocast(cells.device.type, enabled=False):
+                cells = F.layer_norm(
+                    cells, self.normalized_shape,
+                    self.weight.to(cells.dtype), self.bias.to(cells.dtype),
+                    self.eps)
+            return cells.movedim(-1, 1)
+        return super().forward(cells).movedim(-1, 1)
 
 
 @MODELS.register_module()

@@ -12,8 +12,8 @@ from costa_mm.registry import MODELS
 from costa_mm.structures import (AttentionMaps, FusedMemory, TextFeatures,
                                  Tube, TubeDataSample, TubeOutputs, VideoBatch,
                                  VisualFeatures)
-from ..utils import (SampledTube, TestConfig, cut_video, decode_tubes,
-                     densify_boxes, merge_passes, merge_windows)
+from ..utils import (SampledTube, TestConfig, compile_parts, cut_video,
+                     decode_tubes, densify_boxes, merge_passes, merge_windows)
 
 Part = Union[dict, nn.Module]
 
@@ -47,6 +47,9 @@ class SpatioTemporalGrounder(BaseModel):
         train_cfg (dict, optional): None; there are no training options here.
         data_preprocessor (dict or nn.Module, optional): Defaults to
             :class:`STVGDataPreprocessor`.
+        compile_cfg (dict, optional): Compile backbone, fusion and decoder
+            layers with ``torch.compile``: its arguments, and ``parts``, see
+            :func:`compile_parts`; ``dict()`` takes the defaults.
         init_cfg (dict, optional): Initialisation config, for instance
             ``dict(type='Pretrained', checkpoint=...)``.
     """
@@ -60,6 +63,7 @@ class SpatioTemporalGrounder(BaseModel):
                  test_cfg: Optional[dict] = None,
                  train_cfg: Optional[dict] = None,
                  data_preprocessor: Optional[Part] = None,
+                 compile_cfg: Optional[dict] = None,
                  init_cfg: Optional[dict] = None) -> None:
         if data_preprocessor is None:
             data_preprocessor = dict(type='costa_mm.STVGDataPreprocessor')
@@ -79,6 +83,8 @@ class SpatioTemporalGrounder(BaseModel):
         self.text_encoder = build(text_encoder)
         self.neck = build(neck)
         self.head = build(head)
+        if compile_cfg is not None:
+            compile_parts(self, **compile_cfg)
 
     def forward(
         self,

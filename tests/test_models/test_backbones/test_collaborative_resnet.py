@@ -1,4 +1,9 @@
 # Copyright (c) costa_mm authors. All rights reserved.
+import copy
+import warnings
+from collections import Counter
+from unittest import mock
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -184,6 +189,173 @@ def test_frozen_norms_stay_frozen_in_training():
     ]
     assert norms and not any(p.requires_grad for m in norms
                              for p in m.parameters())
+
+
+def frozen_cfg(**kwargs):
+    """Both kinds of blocks; frozen norms with statistics that matter."""
+    cfg = backbone_cfg(**kwargs)
+    cfg['spatial'].update(
+        depth=50, norm_cfg=dict(type='BN', requires_grad=False),
+        norm_eval=True, frozen_stages=1, zero_init_residual=False)
+    cfg['temporal'].update(
+        depth=50, norm_cfg=dict(type='BN3d', requires_grad=False),
+        norm_eval=True, frozen_stages=1)
+    return cfg
+
+
+def build_frozen(**kwargs):
+    model = build(frozen_cfg(**kwargs))
+    rng = torch.Generator().manual_seed(1)
+    for module in model.modules():
+        if isinstance(module, (nn.BatchNorm2d, nn.BatchNorm3d)):
+            for name, low in (('running_mean', -.3), ('running_var', .5),
+                              ('weight', .5), ('bias', -.5)):
+                tensor = getattr(module, name).data
+                tensor.copy_(torch.rand(tensor.shape, generator=rng) + low)
+    return model.train()
+
+
+def gradients(model, video, **kwargs):
+    model.zero_grad(set_to_none=True)
+    with torch.autocast('cpu', enabled=False):
+        out, = model(video, **kwargs)
+    out.square().mean().backward()
+    return out.detach(), {
+        n: p.grad for n, p in model.named_parameters() if p.requires_grad
+    }
+
+
+WITH_CP = dict(
+    spatial=frozen_cfg()['spatial'] | dict(with_cp=True),
+    temporal=frozen_cfg()['temporal'] | dict(with_cp=True))
+
+
+@pytest.mark.parametrize('options', [
+    dict(efficient_conv_bn_eval=True),
+    dict(channels_last=True),
+    dict(frame_chunk=2),
+    WITH_CP,
+    WITH_CP | dict(efficient_conv_bn_eval=True, channels_last=True,
+                   frame_chunk=2),
+], ids=['folded', 'channels_last', 'chunks', 'checkpointed', 'all'])
+def test_memory_options_give_equal_gradients(options):
+    video = torch.randn(2, 3, 3, 32, 32)
+    plain, lean = build_frozen(), build_frozen()
+    if options is not WITH_CP and 'spatial' not in options:
+        lean = build_frozen(**options)
+    else:
+        cfg = frozen_cfg()
+        cfg.update(options)
+        lean = build(cfg)
+        lean.train()
+    lean.load_state_dict(plain.state_dict())
+    want, want_grads = gradients(plain, video, durations=(3, 2))
+    got, grads = gradients(lean, video, durations=(3, 2))
+    assert_close(got, want, atol=1e-4, rtol=1e-4)
+    assert grads.keys() == want_grads.keys() and len(grads) > 60
+    for name, grad in want_grads.items():
+        scale = max(float(grad.abs().max()), 1e-6)
+        assert_close(grads[name], grad, atol=2e-4 * scale, rtol=1e-3,
+                     msg=lambda text, name=name: f'{name}: {text}')
+
+
+def test_all_frozen_norms_are_folded():
+    model = build_frozen(efficient_conv_bn_eval=True)
+    calls = []
+    for module in model.modules():
+        if isinstance(module, (nn.BatchNorm2d, nn.BatchNorm3d)):
+            assert 'Folded' in type(module).__name__
+    for name in ('batch_norm', 'native_batch_norm'):
+        assert hasattr(torch, name)
+    with mock.patch.object(F, 'batch_norm', side_effect=calls.append):
+        model(torch.randn(1, 3, 2, 32, 32))
+    assert calls == []
+    assert copy.deepcopy(model).state_dict().keys() == \
+        build_frozen().state_dict().keys()
+    other = copy.deepcopy(model)
+    conv = other.spatial.layer1[0].conv1
+    assert conv.norm_behind[0] is other.spatial.layer1[0].bn1
+
+
+def test_folded_norms_in_training_mode_use_batch_statistics():
+    plain = build(frozen_cfg())
+    folded = build(frozen_cfg(efficient_conv_bn_eval=True))
+    folded.load_state_dict(plain.state_dict())
+    video = torch.randn(2, 3, 2, 32, 32)
+    for model in (plain, folded):
+        for module in model.modules():
+            if isinstance(module, (nn.BatchNorm2d, nn.BatchNorm3d)):
+                module.train()
+    assert_close(folded(video)[0], plain(video)[0], atol=1e-4, rtol=1e-4)
+    assert_close(folded.spatial.bn1.running_mean,
+                 plain.spatial.bn1.running_mean)
+    assert plain.spatial.bn1.running_mean.abs().max() > 0
+
+
+@pytest.mark.parametrize('channels_last', [True, False])
+def test_channels_last_from_end_to_end(channels_last):
+    model = build_frozen(channels_last=channels_last)
+    two, three = [], []
+
+    def note(layouts):
+        return lambda module, args: layouts.append(
+            args[0].is_contiguous(memory_format=torch.channels_last_3d))
+
+    # what the 2D pathway gives to the connections, and they to the 3D stages
+    for connection in model.connections:
+        connection.norm_2d.register_forward_pre_hook(note(two))
+    for name in model.temporal.res_layers[1:]:
+        getattr(model.temporal, name).register_forward_pre_hook(note(three))
+    out, = model(torch.randn(1, 3, 3, 64, 64))
+    assert two == 4 * [channels_last]
+    assert three == 3 * [True]
+    assert out.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+def test_narrow_pathways_keep_their_layout():
+    """Where the backward pass of oneDNN would write past its workspace."""
+    # 4 channels into a strided 1x1
+    model = build(backbone_cfg(channels_last=True))
+    assert model._layouts == dict(spatial=None, temporal=None)
+    wide = build(frozen_cfg(channels_last=True))
+    assert wide._layouts['spatial'] == torch.channels_last
+    assert wide.spatial.conv1.weight.is_contiguous(
+        memory_format=torch.channels_last)
+    assert not model.spatial.conv1.weight.is_contiguous(
+        memory_format=torch.channels_last)
+
+
+def test_blocks_are_computed_again_and_nobody_warns():
+    model = build_frozen(**WITH_CP)
+    count = Counter()
+    for name, module in model.named_modules():
+        if isinstance(module, (nn.Conv2d, nn.Conv3d)):
+            module.register_forward_hook(
+                lambda *args, name=name: count.update([name]))
+    video = torch.randn(1, 3, 2, 32, 32)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        out, = model(video)
+        out.mean().backward()
+    twice = {name for name, calls in count.items() if calls == 2}
+    assert twice == {
+        name for name in count
+        if not name.startswith(('spatial.conv1', 'spatial.layer1',
+                                'temporal.conv1', 'temporal.layer1'))}
+    count.clear()
+    with torch.no_grad():
+        model(video)
+    assert set(count.values()) == {1}
+
+
+def test_mixed_precision_keeps_maps_in_16_bits():
+    connection = NormSumConnection(channels=8)
+    one, two = torch.randn(2, 1, 8, 3, 4, 4).unbind()
+    want = connection(one, two)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        out = connection(one.bfloat16(), two.bfloat16())
+    assert out.dtype == torch.bfloat16
+    assert_close(out.float(), want, atol=0.06, rtol=0.02)
 
 
 @pytest.mark.parametrize('change,match', [

@@ -1,0 +1,18 @@
+# CoSTA on HC-STVG v1 with one card of 24 GB, the updates of the 8-GPU recipe:
+#   python tools/train.py configs/costa_hcstvg_1x24g.py
+# docs/en/benchmarks.md says what it takes.
+_base_ = './costa_hcstvg.py'
+model = dict(
+    # blocks and layers keep their inputs and compute the rest again
+    backbone=dict(spatial=dict(with_cp=True), temporal=dict(with_cp=True)),
+    neck=dict(with_cp=True))
+# one video at a time, an update after every 8: what 8 GPUs do at once, so
+# rates, clipping and schedule stay
+optim_wrapper = dict(
+    type='STVGAmpOptimWrapper', dtype='bfloat16', accumulative_counts=8)
+# one average per update, not per video
+custom_hooks = [
+    dict(type='SaveOnSignalHook'),
+    dict(type='NonFiniteLossHook'),
+    dict(type='STVGEMAHook', momentum=0.0002, interval=8),
+]

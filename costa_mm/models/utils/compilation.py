@@ -1,0 +1,49 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""``torch.compile`` of the parts of a grounder that it helps."""
+from fnmatch import fnmatchcase
+from typing import List, Optional, Sequence
+
+from torch import nn
+
+PARTS = ('backbone.spatial', 'backbone.temporal.layer*',
+         'backbone.connections.*', 'neck.*_layers.*',
+         'head.*decoder.layers.*')
+
+
+def compile_parts(model: nn.Module,
+                  parts: Optional[Sequence[str]] = None,
+                  **kwargs) -> List[str]:
+    """Compile parts of a model in place.
+
+    Layers are compiled one by one, not the model as a whole: equal layers
+    share their code, and what handles sentences and videos of different
+    lengths stays Python.  Names in checkpoints do not change.
+
+    Args:
+        model (nn.Module): A :class:`SpatioTemporalGrounder`.
+        parts (Sequence[str], optional): Names of modules, with ``*`` for any
+            characters; of a module and its children the module is compiled.
+            By default the backbone's pathways, the fusion layers and the
+            decoders' layers.
+        **kwargs: For ``torch.compile``: ``mode``, ``dynamic``, ``backend``.
+
+    Returns:
+        list[str]: What is compiled when it is first called.
+
+    Raises:
+        ValueError: If one of the given names fits no module.
+    """
+    patterns = PARTS if parts is None else tuple(parts)
+    chosen: List[str] = []
+    used = set()
+    for name, module in model.named_modules():
+        fits = [p for p in patterns if fnmatchcase(name, p)]
+        used.update(fits)
+        if not fits or any(name.startswith(f'{c}.') for c in chosen):
+            continue
+        module.compile(**kwargs)
+        chosen.append(name)
+    unused = [p for p in patterns if p not in used]
+    if parts is not None and unused:
+        raise ValueError(f'compile_cfg: no module fits {unused}')
+    return chosen

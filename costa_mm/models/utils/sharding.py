@@ -1,0 +1,32 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""What PyTorch's FSDP shards together."""
+from mmaction.models.backbones.resnet3d import BasicBlock3d, Bottleneck3d
+from mmdet.models.backbones.resnet import ResNet
+from mmengine.registry import FUNCTIONS
+from torch import nn
+
+from ..layers import CrossFrameLayer, TransformerEncoderLayer
+from ..layers.anchor_decoder import AnchorDecoderLayer
+
+UNITS = (ResNet, BasicBlock3d, Bottleneck3d, TransformerEncoderLayer,
+         CrossFrameLayer, AnchorDecoderLayer)
+
+
+@FUNCTIONS.register_module()
+def grounder_wrap_policy(module: nn.Module, recurse: bool,
+                         nonwrapped_numel: int) -> bool:
+    """``auto_wrap_policy`` of ``MMFullyShardedDataParallel`` for grounders.
+
+    A unit has to be called as a module, since that is when FSDP gathers its
+    weights.  The 3D pathway is not, its stages are: a policy by size, which
+    takes it for one unit, fails.
+
+    Args:
+        module (nn.Module): Candidate.
+        recurse (bool): Whether FSDP asks if it should look at the children.
+        nonwrapped_numel (int): Unused.
+
+    Returns:
+        bool: Whether to go on, or to make the module a unit.
+    """
+    return recurse or isinstance(module, UNITS)

@@ -1,0 +1,86 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+import copy
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from tiny_model import build, grounder_cfg, make_batch
+
+DECODER = ['head.temporal_decoder.layers.*']
+needs_compiler = pytest.mark.skipif(
+    shutil.which('g++') is None and shutil.which('clang++') is None,
+    reason='torch.compile needs a C++ compiler')
+
+
+@pytest.fixture(autouse=True)
+def fresh_compiler():
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+def predict(model, batch):
+    with torch.no_grad():
+        return model.test_step(copy.deepcopy(batch))
+
+
+def losses_and_gradients(model, batch):
+    model.train()
+    data = model.data_preprocessor(copy.deepcopy(batch))
+    losses = model(**data, mode='loss')
+    sum(losses.values()).backward()
+    return losses, {n: p.grad for n, p in model.named_parameters()}
+
+
+def compiled_modules(model):
+    return [n for n, m in model.named_modules()
+            if m._compiled_call_impl is not None]
+
+
+def test_default_parts():
+    model = build(grounder_cfg(compile_cfg=dict(backend='eager')))
+    names = compiled_modules(model)
+    assert names[0] == 'backbone.spatial'
+    for name in ('backbone.temporal.layer1', 'backbone.connections.3',
+                 'neck.spatial_layers.0', 'neck.temporal_layers.1',
+                 'head.temporal_decoder.layers.0',
+                 'head.spatial_decoder.layers.1'):
+        assert name in names
+    assert len(names) == 1 + 4 + 4 + 2 + 2 + 2 + 2
+    plain = build(grounder_cfg())
+    assert compiled_modules(plain) == []
+    assert model.state_dict().keys() == plain.state_dict().keys()
+
+
+def test_a_name_that_fits_nothing():
+    with pytest.raises(ValueError, match='no module fits'):
+        build(grounder_cfg(compile_cfg=dict(parts=['head.decoder'])))
+
+
+def test_traced_training_gives_equal_gradients():
+    """Traced by Dynamo, run as it is: quick, and finds what breaks."""
+    cfg = dict(backend='eager', parts=['backbone.connections.*'] + DECODER)
+    batch = make_batch()
+    want, want_grads = losses_and_gradients(build(grounder_cfg()), batch)
+    got, grads = losses_and_gradients(
+        build(grounder_cfg(compile_cfg=cfg)), batch)
+    for name, value in want.items():
+        torch.testing.assert_close(got[name], value)
+    for name, grad in want_grads.items():
+        torch.testing.assert_close(grads[name], grad, rtol=1e-4, atol=1e-5)
+
+
+@needs_compiler
+def test_compiled_decoder_predicts_the_same():
+    from torch._dynamo.utils import counters
+    counters.clear()
+    plain = build(grounder_cfg())
+    model = build(
+        grounder_cfg(compile_cfg=dict(backend='inductor', parts=DECODER)))
+    batch = make_batch()
+    for one, other in zip(predict(plain, batch), predict(model, batch)):
+        assert one.pred_tube.span == other.pred_tube.span
+        np.testing.assert_allclose(one.pred_start, other.pred_start,
+                                   atol=1e-5)
+    assert counters['inductor'], 'nothing was compiled'

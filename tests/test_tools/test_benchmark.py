@@ -1,0 +1,200 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from tiny_model import backbone_cfg, grounder_cfg
+from torch import nn
+
+TOOLS = Path(__file__).resolve().parents[2] / 'tools/analysis_tools'
+
+
+@pytest.fixture
+def tool(monkeypatch):
+    """Imports the tool's modules by name, under no default scope before."""
+    monkeypatch.syspath_prepend(str(TOOLS))
+    before = dict(DefaultScope._instance_dict)
+    yield importlib.import_module
+    DefaultScope._instance_dict.clear()
+    DefaultScope._instance_dict.update(before)
+    for name in [n for n in sys.modules
+                 if n.split('.')[0] in ('benchmark', 'benchmarking')]:
+        del sys.modules[name]
+
+
+def frozen_backbone():
+    cfg = backbone_cfg()
+    for part, kind in (('spatial', 'BN'), ('temporal', 'BN3d')):
+        cfg[part].update(norm_cfg=dict(type=kind, requires_grad=False),
+                         norm_eval=True, zero_init_residual=False)
+    return cfg
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / 'tiny.py'
+    optim = dict(
+        type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4),
+        clip_grad=dict(max_norm=0.1), accumulative_counts=8)
+    pipeline = [
+        dict(type='SampleFrames', mode='uniform', num_frames=4),
+        dict(type='LoadVideoFrames'),
+        dict(type='LoadTubeAnnotations'),
+        dict(type='ResizeClip', short_side=32),
+        dict(type='PackSTVGInputs'),
+    ]
+    Config(
+        dict(
+            default_scope='costa_mm',
+            model=grounder_cfg(backbone=frozen_backbone()),
+            optim_wrapper=optim,
+            train_dataloader=dict(dataset=dict(pipeline=pipeline)))).dump(path)
+    return str(path)
+
+
+def spec(tool, config, mode, task='predict', frames=3):
+    return tool('benchmarking.subjects').Spec(config, mode, task, frames,
+                                              (32, 48), 1, 'cpu')
+
+
+def test_published_way_gives_the_same_features(tool, config):
+    compare = tool('benchmarking.measuring').compare
+    modes = ('fp32+published', 'fp32', 'fp32+plain', 'fp32+chunk2')
+    out = compare([spec(tool, config, m, 'backbone') for m in modes], 1)
+    assert len(out['seconds']) == 4
+    assert out['ratio'][f'{config} fp32+published'] == 1
+    assert max(out['difference'].values()) < 1e-4
+    assert out['difference'][f'{config} fp32'] > 0  # not the same code
+
+
+def test_published_parts(tool, config):
+    make_subject = tool('benchmarking.subjects').make_subject
+    model = make_subject(spec(tool, config, 'fp32+published')).model
+    kinds = {type(m).__name__ for m in model.modules()}
+    assert {'PublishedNorm2d', 'PublishedNorm3d', 'PublishedAttention',
+            'PublishedCrossAttention'} <= kinds
+    assert not {'BatchNorm2d', 'MultiheadAttention',
+                'FoldingConv2d'} & kinds
+    ours = make_subject(spec(tool, config, 'fp32')).model
+    assert {'FoldingConv2d', 'FoldingConv3d',
+            'MultiheadAttention'} <= {type(m).__name__ for m in ours.modules()}
+
+
+def test_published_norm_is_a_frozen_batch_norm(tool):
+    published = tool('benchmarking.published')
+    norm = nn.BatchNorm2d(4).eval().requires_grad_(False)
+    norm.running_mean.copy_(torch.tensor([0., 1., -2., .5]))
+    norm.running_var.copy_(torch.tensor([1., 2., .5, 4.]))
+    norm.weight.copy_(torch.tensor([1., .5, 2., -1.]))
+    x = torch.randn(2, 4, 5, 5)
+    want = norm(x)
+    torch.testing.assert_close(
+        published.run_as_published(nn.Sequential(norm))(x), want)
+    with pytest.raises(ValueError, match='no frozen'):
+        published.run_as_published(nn.Sequential(nn.BatchNorm2d(4)))
+
+
+@pytest.mark.parametrize('mode', ['fp32', 'bf16+cp'])
+def test_a_training_step_is_measured_with_its_parts(tool, config, mode):
+    row = tool('benchmarking.measuring').measure(
+        spec(tool, config, mode, 'train'), 1, torch.get_num_threads())
+    assert row['seconds'] > 0 and len(row['rounds']) == 1
+    parts = row['parts']
+    for name in ('data_preprocessor', 'backbone', 'backbone.spatial',
+                 'backbone.connections', 'text_encoder', 'neck', 'head',
+                 'backward', 'step', 'update_parameters'):
+        assert 0 < parts[name] < 60
+    assert parts['backbone.spatial'] < parts['backbone']
+    model = tool('benchmarking.subjects').make_subject(
+        spec(tool, config, 'fp32')).model
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    # weights, gradients, two moments, average
+    assert row['live_bytes'] > 5 * 4 * trained
+    assert row['peak_bytes'] > row['live_bytes']
+    assert row['flops'] > 1e6
+
+
+def test_folding_and_checkpointing_keep_less(tool, config):
+    measuring = tool('benchmarking.measuring')
+    subjects = tool('benchmarking.subjects')
+    live = {
+        mode: measuring.count(subjects.make_subject(
+            spec(tool, config, mode, 'train', frames=6)._replace(
+                size=(192, 192))))['live_bytes']
+        for mode in ('fp32+plain', 'fp32', 'fp32+cp')
+    }
+    assert live['fp32'] < 0.85 * live['fp32+plain']
+    assert live['fp32+cp'] < live['fp32']
+
+
+def test_live_memory_by_hand(tool):
+    live = tool('benchmarking.live_memory').LiveMemory
+    x = torch.randn(1000)
+    with live([x]) as memory:
+        y = x * 2
+        z = (y + 1).relu()  # x, y, the sum and z: 4 x 4000 bytes
+        del y
+        torch.zeros(10)
+    assert memory.peak == 16000
+    assert memory.live == 8000 and z.numel() == 1000
+
+
+def test_matmul_rate_and_machine(tool):
+    machine = tool('benchmarking.machine')
+    assert 1e8 < machine.matmul_rate('cpu', 'fp32', 0.01) < 1e14
+    assert machine.describe('cpu')['torch'] == torch.__version__
+
+
+def test_command_line_goes_on_where_it_was(tool, config, tmp_path,
+                                           monkeypatch, capsys):
+    benchmark = tool('benchmark')
+    done = []
+
+    def alone(own, rounds, threads):
+        done.append(own.mode)
+        if own.mode == 'bf16':
+            return dict(error='killed, most likely out of memory')
+        return dict(seconds=2., rounds=[2.], parts=dict(neck=0.5), flops=10**9,
+                    live_bytes=2**30, peak_bytes=2**31)
+
+    monkeypatch.setattr(benchmark, 'measure_alone', alone)
+    monkeypatch.setattr(benchmark, 'matmul_rate', lambda *args: 1e9)
+    out = tmp_path / 'out' / 'rows.json'
+    args = [config, '--task', 'train', '--mode', 'fp32', 'bf16', '--device',
+            'cpu', '--frames', '3', '--size', '32x48', '--json', str(out)]
+    for _ in range(2):
+        benchmark.main(args)
+        assert done == ['fp32', 'bf16']
+        text = capsys.readouterr().out
+        assert '2.000      2.00   1.00   0.001    50.0%' in text
+        assert 'killed, most likely' in text and 'neck 0.500' in text
+    rows = json.loads(out.read_text())['rows']
+    assert rows[f'{config} fp32 train 3 32x48 1 cpu']['seconds'] == 2
+
+
+@pytest.mark.parametrize('args', [
+    ['--mode', 'fp8'], ['--mode', 'fp32+fast'], ['--mode', 'fp32+chunk0'],
+    ['--size', '224'], ['--task', 'test']])
+def test_bad_arguments(tool, config, args, capsys):
+    with pytest.raises(SystemExit):
+        tool('benchmark').parse_args([config, *args])
+    assert args[1] in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        tool('benchmark').parse_args(['no_such_config.py'])
+
+
+def test_loading_is_timed_by_transform(tool, config, monkeypatch):
+    loading = tool('benchmarking.loading')
+    monkeypatch.setattr(loading, 'SECONDS', 1)
+    monkeypatch.setattr(loading, 'SHAPE', (96, 128))
+    out = loading.loading_times(config, 1)
+    assert list(out) == ['train']
+    assert list(out['train']) == [
+        'SampleFrames', 'LoadVideoFrames', 'LoadTubeAnnotations',
+        'ResizeClip', 'PackSTVGInputs']
+    assert out['train']['LoadVideoFrames'] > 0
