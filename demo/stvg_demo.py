@@ -27,8 +27,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--device', help="'cpu', 'cuda:0', ... (default: "
                         'what is there)')
     parser.add_argument(
-        '--score-thr', type=float, default=0.0,
-        help='confidence below which a sentence is "not in this video"')
+        '--score-thr', type=float,
+        help='confidence below which a sentence is "not in this video" '
+        "(default: the calibration's, or 0 without one)")
+    parser.add_argument(
+        '--calibration', help='file of calibrate_confidence.py (default: the '
+        'one beside the checkpoint)')
+    parser.add_argument('--attention', action='store_true',
+                        help='draw where the model looks, too')
     parser.add_argument('--batch-size', type=int, default=1)
     return parser.parse_args()
 
@@ -49,14 +55,16 @@ def main() -> int:
     """Run the demo."""
     args = parse_args()
     try:
-        inferencer = STVGInferencer(args.config, args.checkpoint, args.device,
-                                    show_progress=False)
+        inferencer = STVGInferencer(
+            args.config, args.checkpoint, args.device, show_progress=False,
+            calibration=args.calibration)
         out = inferencer(
             args.video,
             args.sentences,
             out_dir=args.out_dir,
             batch_size=args.batch_size,
-            pred_score_thr=args.score_thr)
+            pred_score_thr=args.score_thr,
+            attention=args.attention)
     except (FileNotFoundError, ValueError) as e:
         print(f'{type(e).__name__}: {e}', file=sys.stderr)
         return 1

@@ -249,6 +249,7 @@ def _probe(reader: BaseVideoReader, path: str) -> VideoInfo:
 
 def _count_readable(reader: BaseVideoReader, path: str, count: int) -> int:
     """Some containers list a frame or two more than can be decoded."""
+    error: Exception = VideoReadError('it lists no frame')
     for lost in range(min(TAIL_TOLERANCE + 1, count)):
         try:
             reader.read(path, [count - 1 - lost])

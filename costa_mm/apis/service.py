@@ -7,7 +7,7 @@ import tempfile
 import threading
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import Deque, List, Optional, Tuple
+from typing import Deque, List, Optional
 
 from costa_mm.datasets import VideoReadError
 from .results import TubeResult, dump_results
@@ -24,8 +24,8 @@ class Limits:
 
     Args:
         megabytes (float): Size of a video file.
-        seconds (float): Length of a video; one whose frame rate is not known
-            counts as 25 frames per second.
+        seconds (float): Length of a video, at 25 frames per second where the
+            rate is not known, at 120 where it is said to be higher.
         pixels (int): Longer side of a frame.
         sentences (int): Sentences of a request.
         characters (int): Length of a sentence.
@@ -46,17 +46,16 @@ class Answer:
         results (list[:obj:`TubeResult`]): One per sentence.
         video (str): Path of the video with the tubes.
         json (str): Path of the tube file.
-        timelines (list[tuple[str, str]]): Path and sentence of every
-            timeline.
-        attention (list[tuple[str, str]]): The same for attention maps; empty
-            where they were not asked for.
+        timelines (list[str]): Path of every sentence's timeline.
+        attention (list[str]): The same for attention maps; empty where they
+            were not asked for.
     """
 
     results: List[TubeResult]
     video: str
     json: str
-    timelines: List[Tuple[str, str]]
-    attention: List[Tuple[str, str]]
+    timelines: List[str]
+    attention: List[str]
 
 
 class GroundingService:
@@ -143,8 +142,8 @@ class GroundingService:
                 f'The file "{name}" has {size / 1e6:,.1f} MB; at most '
                 f'{limits.megabytes:g} MB are allowed.')
         info = self._probe(video, name)
-        seconds = info.num_frames / (info.fps if info.fps and info.fps > 0
-                                     else 25.)
+        known = info.fps and info.fps > 0
+        seconds = info.num_frames / min(info.fps if known else 25., 120.)
         if seconds > limits.seconds:
             raise RequestError(
                 f'The video "{name}" is {seconds:,.1f} s long; at most '
@@ -180,10 +179,9 @@ class GroundingService:
         # Without the path that the upload has on this machine.
         dump_results(results, files[TUBE_FILE])
 
-        def pictures(kind: str) -> List[Tuple[str, str]]:
-            named = ((f'{r.sample_id}_{kind}.png', r) for r in results)
-            return [(files[name], r.sentence) for name, r in named
-                    if name in files]
+        def pictures(kind: str) -> List[str]:
+            names = (f'{r.sample_id}_{kind}.png' for r in results)
+            return [files[n] for n in names if n in files]
 
         return Answer(
             results=results,

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 
 from .attention import overlay_attention
-from .caption import BACKGROUND
 from .contact_sheet import contact_sheet, pick_frames
 from .tracks import TubeTrack
 
@@ -93,4 +92,4 @@ def _fit_width(picture: np.ndarray, width: int) -> np.ndarray:
     left = (width - own) // 2
     return cv2.copyMakeBorder(
         picture, 0, 0, left, width - own - left, cv2.BORDER_CONSTANT,
-        value=BACKGROUND)
+        value=(255, 255, 255))

@@ -31,17 +31,16 @@ def test_an_answer_is_what_the_python_call_gives(service, colour_finder,
         entry['video'] = 'squares.mp4'  # no path of the server
     assert found == wanted
     assert [r.found for r in answer.results] == [True, True, False]
-    assert [text for _, text in answer.timelines] == [RED, GREEN,
-                                                      'a blue one']
+    assert [os.path.basename(p) for p in answer.timelines] == [
+        f'squares_{i}_timeline.png' for i in range(3)]
     assert answer.attention == []
-    for path in (answer.video, *(p for p, _ in answer.timelines)):
+    for path in (answer.video, *answer.timelines):
         assert os.path.getsize(path) > 1000
 
 
 def test_attention_on_request(service, video):
     answer = service.ground(str(video), GREEN, attention=True)
-    (path, text), = answer.attention
-    assert text == GREEN and path.endswith('_attention.png')
+    assert os.path.basename(answer.attention[0]) == 'squares_attention.png'
 
 
 @pytest.mark.parametrize('text, message', [

@@ -1,0 +1,252 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Web page: a video and sentences go in, tubes and timelines come out.
+
+    python demo/webapp.py [--model NAME_OR_CONFIG] [--checkpoint FILE]
+
+It listens on this machine only (http://127.0.0.1:7860) and asks nothing of
+any other: fonts and scripts are its own, no statistics are sent.
+"""
+import argparse
+import html
+import os
+import sys
+from typing import List, Sequence, Tuple
+
+from costa_mm.apis import STVGInferencer, TubeResult
+from costa_mm.apis.outputs import color_of
+from costa_mm.apis.service import GroundingService, Limits, RequestError
+from costa_mm.datasets.records import VIDEO_SUFFIXES
+from costa_mm.datasets.synthetic import Settings, draw_sample
+from costa_mm.datasets.synthetic.render import render_frames
+from costa_mm.datasets.synthetic.video import write_video
+
+os.environ.setdefault('GRADIO_ANALYTICS_ENABLED', 'False')
+try:
+    import gradio as gr
+except ImportError:
+    gr = None
+
+TITLE = 'When and where does it happen?'
+INTRO = ('Choose a video, write what to look for, one sentence per line. '
+         'Every sentence gets a tube: when the event happens and where its '
+         'object is, frame by frame.')
+CSS = """
+.tubes {border-collapse: collapse; width: 100%}
+.tubes td, .tubes th {padding: 4px 8px; text-align: left;
+  border-bottom: 1px solid var(--border-color-primary)}
+.tubes td:nth-child(2) {overflow-wrap: anywhere}
+.tubes td:first-child {white-space: nowrap}
+.swatch {display: inline-block; width: 1em; height: 1em; border-radius: 3px}
+.absent {opacity: 0.6}
+#timelines .thumbnail-item, #maps .thumbnail-item {aspect-ratio: auto;
+  height: auto}
+"""
+Example = List[str]  # path of a video, its sentences
+
+
+def results_table(results: List[TubeResult]) -> str:
+    """Results as an HTML table, each with the colour of its tube."""
+    rows = []
+    for i, result in enumerate(results):
+        red, green, blue = color_of(i)
+        start, end = result.span
+        when = f'frames {start} to {end - 1}'
+        if result.span_seconds is not None:
+            when += ' ({:.2f} s to {:.2f} s)'.format(*result.span_seconds)
+        if not result.found:
+            when = f'not in this video (best guess: {when})'
+        kind = '' if result.found else ' class="absent"'
+        rows.append(
+            f'<tr{kind}><td><span class="swatch" style="background: '
+            f'rgb({red}, {green}, {blue})"></span> {i + 1}</td>'
+            f'<td>{html.escape(result.sentence)}</td><td>{when}</td>'
+            f'<td>{result.confidence:.2f}</td></tr>')
+    return ('<table class="tubes"><tr><th></th><th>sentence</th>'
+            '<th>when</th><th>confidence</th></tr>' + ''.join(rows) +
+            '</table>')
+
+
+def synthetic_examples(folder: str, num: int = 3) -> List[Example]:
+    """Renders videos of the synthetic benchmark that no training has seen.
+
+    Args:
+        folder (str): Where to put them.
+        num (int): How many.
+
+    Returns:
+        list[list]: Path and sentences of each; the second sentence is
+        another video's.
+    """
+    os.makedirs(folder, exist_ok=True)
+    settings = Settings(seed=2024)
+    samples = [draw_sample(settings, 'test', i) for i in range(num)]
+    examples = []
+    for i, sample in enumerate(samples):
+        path = os.path.join(folder, sample.name)
+        write_video(path, render_frames(sample), settings.fps,
+                    sample.level.crf)
+        other = samples[(i + 1) % num].sentence
+        examples.append([path, f'{sample.sentence}\n{other}'])
+    return examples
+
+
+def folder_examples(folder: str) -> List[Example]:
+    """Videos of a folder; ``NAME.txt`` beside ``NAME.mp4`` has sentences.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, or no video in it.
+    """
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f'there is no folder {folder}')
+    examples = []
+    for name in sorted(os.listdir(folder)):
+        stem, suffix = os.path.splitext(name)
+        if suffix.lower() in VIDEO_SUFFIXES:
+            text = os.path.join(folder, f'{stem}.txt')
+            sentences = ''
+            if os.path.isfile(text):
+                with open(text, encoding='utf-8') as f:
+                    sentences = f.read().strip()
+            examples.append([os.path.join(folder, name), sentences])
+    if not examples:
+        raise FileNotFoundError(f'the folder {folder} holds no video')
+    return examples
+
+
+def build_app(service: GroundingService,
+              examples: Sequence[Example] = ()) -> 'gr.Blocks':
+    """The page over a service.
+
+    Args:
+        service (:obj:`GroundingService`): Answers the requests.
+        examples (list[list]): Path of a video and sentences of each.
+    """
+
+    def ground(video: str, sentences: str, attention: bool = False) -> Tuple:
+        try:
+            answer = service.ground(video, sentences, attention)
+        except RequestError as e:
+            raise gr.Error(html.escape(str(e)), duration=None,
+                           print_exception=False) from e
+        return (answer.video, results_table(answer.results),
+                answer.timelines, answer.attention, answer.json, answer.video)
+
+    limits = service.limits
+    with gr.Blocks(title='costa_mm', analytics_enabled=False,
+                   delete_cache=(3600, 24 * 3600)) as app:
+        gr.Markdown(f'# {TITLE}\n{INTRO}')
+        with gr.Row():
+            with gr.Column():
+                video = gr.Video(
+                    label=f'Video (at most {limits.megabytes:g} MB, '
+                    f'{limits.seconds:g} s)', sources=['upload'],
+                    elem_id='input-video')
+                sentences = gr.Textbox(
+                    label=f'Sentences, one per line (at most '
+                    f'{limits.sentences})', lines=3, elem_id='sentences',
+                    placeholder='the man in red opens the door')
+                attention = gr.Checkbox(
+                    label='also show where the model looks',
+                    elem_id='attention')
+                button = gr.Button('Find', variant='primary', elem_id='find')
+                if examples:
+                    gr.Examples([list(e) for e in examples],
+                                [video, sentences], label='Examples')
+            with gr.Column():
+                tubes = gr.Video(label='Tubes', show_label=False,
+                                 interactive=False, autoplay=True, loop=True,
+                                 buttons=[], elem_id='output-video')
+                table = gr.HTML(elem_id='table')
+                with gr.Row():
+                    save_json = gr.DownloadButton('Download JSON',
+                                                  elem_id='save-json')
+                    save_video = gr.DownloadButton('Download video',
+                                                   elem_id='save-video')
+        gallery = dict(object_fit='contain', height='auto')
+        timelines = gr.Gallery(label='Start, end and attendance over time',
+                               elem_id='timelines', columns=2, **gallery)
+        maps = gr.Gallery(label='Where the model looks', elem_id='maps',
+                          columns=1, **gallery)
+        button.click(
+            ground, [video, sentences, attention],
+            [tubes, table, timelines, maps, save_json, save_video],
+            api_name='ground', concurrency_limit=1, show_progress_on=tubes)
+    return app.queue(max_size=64)
+
+
+def launch(app: 'gr.Blocks', service: GroundingService, host: str, port: int,
+           **kwargs) -> str:
+    """Serve the page; returns its address where it does not block.
+
+    Args:
+        app (gr.Blocks): From :func:`build_app`.
+        service (:obj:`GroundingService`): Whose limits hold for uploads.
+        host (str): Address to listen on.
+        port (int): Port to listen on.
+        **kwargs: Of Gradio's ``launch``.
+    """
+    theme = gr.themes.Default(font=['system-ui', 'sans-serif'],
+                              font_mono=['ui-monospace', 'monospace'])
+    _, address, _ = app.launch(
+        server_name=host, server_port=port, share=False, ssr_mode=False,
+        max_file_size=int(service.limits.megabytes * 1e6), theme=theme,
+        css=CSS, footer_links=['api'], **kwargs)
+    return address
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    limits = Limits()
+    parser = argparse.ArgumentParser(
+        description='Web page that grounds sentences in videos')
+    parser.add_argument('--model', help='config file or name of a model '
+                        '(default: the config that the checkpoint carries, '
+                        'or costa_tiny_synthetic)')
+    parser.add_argument('--checkpoint', help='weights of the model')
+    parser.add_argument('--device', help="'cpu', 'cuda:0', ... (default: "
+                        'what is there)')
+    parser.add_argument('--host', default='127.0.0.1', help='address to '
+                        'listen on; 0.0.0.0 shows the page to the network')
+    parser.add_argument('--port', type=int, default=7860)
+    parser.add_argument('--examples', help='folder of example videos, each '
+                        'with its sentences in NAME.txt (default: some are '
+                        'rendered)')
+    parser.add_argument('--score-thr', type=float, help='confidence below '
+                        'which a sentence is "not in this video"')
+    parser.add_argument('--max-mb', type=float, default=limits.megabytes)
+    parser.add_argument('--max-seconds', type=float, default=limits.seconds)
+    parser.add_argument('--max-sentences', type=int,
+                        default=limits.sentences)
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Serve the page until interrupted."""
+    args = parse_args()
+    if gr is None:
+        print('the web page needs Gradio: '
+              'pip install -r requirements/webapp.txt', file=sys.stderr)
+        return 1
+    model = args.model
+    if model is None and args.checkpoint is None:
+        model = 'costa_tiny_synthetic'
+    limits = Limits(megabytes=args.max_mb, seconds=args.max_seconds,
+                    sentences=args.max_sentences)
+    try:
+        inferencer = STVGInferencer(model, args.checkpoint, args.device,
+                                    show_progress=False)
+        service = GroundingService(inferencer, limits=limits,
+                                   score_thr=args.score_thr)
+        examples = folder_examples(args.examples) if args.examples else \
+            synthetic_examples(os.path.join(service.folder, 'examples'))
+    except (FileNotFoundError, ValueError) as e:
+        print(f'{type(e).__name__}: {e}', file=sys.stderr)
+        return 1
+    app = build_app(service, examples)
+    allowed = [args.examples] if args.examples else []
+    launch(app, service, args.host, args.port, allowed_paths=allowed)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
