@@ -32,7 +32,8 @@ class Scale:
         clip (dict): ``num_frames`` and ``scale`` (width, height) of a clip.
         model (dict): Sizes that replace those of a method's config, where it
             has the key.
-        settings (dict): Merged into a method's config.
+        settings (dict): Merged into every method's config.
+        tuned (dict): By method, what its trials chose; merged last.
         digests (dict): Digest of every method's config when it was frozen.
         parameters (dict): Trained parameters of every method.
     """
@@ -43,6 +44,7 @@ class Scale:
     clip: dict
     model: dict
     settings: dict
+    tuned: dict
     digests: dict
     parameters: dict
 
@@ -122,6 +124,7 @@ class Protocol:
             clip=entry['clip'],
             model=entry.get('model', {}),
             settings=entry['settings'],
+            tuned=entry.get('tuned', {}),
             digests=entry.get('digests', {}),
             parameters=entry.get('parameters', {}))
 
@@ -132,6 +135,7 @@ class Protocol:
         cfg = Config.fromfile(str(path))
         resize_model(cfg.model, scale.model)
         cfg.merge_from_dict(copy.deepcopy(scale.settings))
+        cfg.merge_from_dict(copy.deepcopy(scale.tuned.get(method, {})))
         for loader in LOADERS:
             resize_clips(cfg[loader].dataset.pipeline, **scale.clip)
         return cfg

@@ -78,6 +78,36 @@ def test_clips_and_steps_come_from_the_scale(protocol):
         assert cfg.param_scheduler[-1].end == cfg.train_cfg.max_iters
 
 
+def test_trials_are_equal_but_for_what_is_tried(protocol):
+    trials = Protocol(PATH.with_name('trials.json'))
+    scale = trials.scale('cpu')
+    assert trials.evaluation['split'] == 'val'
+    per_method = {}
+    for name in trials.methods:
+        cfg = trials.check_config(scale, name)
+        assert cfg.test_dataloader.dataset.ann_file == 'val.json'
+        method, rate = name.split('_lr')
+        assert cfg.optim_wrapper.optimizer.lr == float(rate)
+        cfg.optim_wrapper.optimizer.lr = None
+        per_method.setdefault(method, []).append(config_digest(cfg))
+    assert len(per_method) >= 3
+    for digests in per_method.values():
+        assert len(digests) == 2 and len(set(digests)) == 1
+
+
+def test_what_was_tuned_replaces_what_is_shared(protocol):
+    data = copy.deepcopy(protocol.data)
+    changed = Protocol(PATH)
+    changed.data = data
+    data['scales']['cpu']['tuned'] = dict(
+        stcat=dict(optim_wrapper=dict(optimizer=dict(lr=0.125))))
+    scale = changed.scale('cpu')
+    stcat, costa = (changed.config(scale, m) for m in ('stcat', 'costa'))
+    assert stcat.optim_wrapper.optimizer.lr == 0.125
+    assert stcat.optim_wrapper.optimizer.type == 'AdamW'
+    assert costa.optim_wrapper.optimizer.lr != 0.125
+
+
 def test_digest(protocol):
     cfg = protocol.config(protocol.scale('cpu'), 'costa')
     before = config_digest(cfg)
