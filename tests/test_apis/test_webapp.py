@@ -196,7 +196,7 @@ def test_ten_requests_at_once(address, tmp_path):
     def request(i):
         sentence = f'the red square number {i}'
         out = client.predict(
-            dict(video=handle_file(videos[i])), sentence, False,
+            handle_file(videos[i]), sentence, False,
             api_name='/ground')
         with open(out[4], encoding='utf-8') as f:
             return json.load(f)
@@ -214,7 +214,7 @@ def test_errors_reach_other_programs(address, video):
     from gradio_client.exceptions import AppError
     client = Client(address, verbose=False)
     with pytest.raises(AppError, match='Write a sentence'):
-        client.predict(dict(video=handle_file(str(video))), '', False,
+        client.predict(handle_file(str(video)), '', False,
                        api_name='/ground')
 
 
