@@ -20,23 +20,28 @@ from ..layers import ANCHOR_EPS, box_sine_embedding, refine_anchor
 class _PositionalQuery(BaseModule):
     """What both variants share: theta_s and the embedding of places.
 
-    Every layer embeds its reference by weights of its own.
+    Every layer embeds its reference by weights of its own.  A variant says
+    how many coordinates D a place has (``num_coords``).
 
     Args:
         embed_dims (int): C.
         num_layers (int): Layers of the spatial decoder.
-        num_coords (int): 4 for boxes, 2 for points.
-        prior (Sequence[float], optional): Place where every query looks
-            before training; spread at random by default.
+        prior (Sequence[float], optional): D normalised coordinates where
+            every query looks before training; spread at random by default.
+
+    Raises:
+        ValueError: If the prior has another number of coordinates.
     """
+
+    num_coords: int
 
     def __init__(self,
                  *,
                  embed_dims: int,
                  num_layers: int,
-                 num_coords: int,
                  prior: Optional[Sequence[float]] = None) -> None:
         super().__init__()
+        num_coords = self.num_coords
         if prior is not None and len(prior) != num_coords:
             raise ValueError(f'prior needs {num_coords} numbers: {prior}')
         self.embed_dims = embed_dims
@@ -83,23 +88,15 @@ class _PositionalQuery(BaseModule):
 class AnchorBoxQuery(_PositionalQuery):
     """4D anchors (DAB-DETR), refined by every layer; the paper's choice.
 
+    A place is a normalised (cx, cy, w, h).
+
     Args:
         embed_dims (int): C.
         num_layers (int): Layers of the spatial decoder.
-        prior (Sequence[float], optional): (cx, cy, w, h) of all anchors
-            before training, normalised.
+        prior (Sequence[float], optional): All anchors before training.
     """
 
-    def __init__(self,
-                 *,
-                 embed_dims: int,
-                 num_layers: int,
-                 prior: Optional[Sequence[float]] = None) -> None:
-        super().__init__(
-            embed_dims=embed_dims,
-            num_layers=num_layers,
-            num_coords=4,
-            prior=prior)
+    num_coords = 4
 
     def refine(self, delta: Tensor, reference: Tensor) -> Tensor:
         """box = sigmoid(delta + logit(anchor)), all (B, T, 4)."""
@@ -114,23 +111,15 @@ class AnchorBoxQuery(_PositionalQuery):
 class ReferencePointQuery(_PositionalQuery):
     """2D reference points (Conditional DETR), the same for all layers.
 
+    A place is a normalised (x, y).
+
     Args:
         embed_dims (int): C.
         num_layers (int): Layers of the spatial decoder.
-        prior (Sequence[float], optional): (x, y) of all points before
-            training, normalised.
+        prior (Sequence[float], optional): All points before training.
     """
 
-    def __init__(self,
-                 *,
-                 embed_dims: int,
-                 num_layers: int,
-                 prior: Optional[Sequence[float]] = None) -> None:
-        super().__init__(
-            embed_dims=embed_dims,
-            num_layers=num_layers,
-            num_coords=2,
-            prior=prior)
+    num_coords = 2
 
     def refine(self, delta: Tensor, reference: Tensor) -> Tensor:
         """Centre relative to the point: (B, T, 4), (B, T, 2) to (B, T, 4)."""

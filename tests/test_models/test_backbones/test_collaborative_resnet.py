@@ -363,6 +363,8 @@ def test_mixed_precision_keeps_maps_in_16_bits():
     (dict(temporal=temporal_cfg() | dict(with_pool2=True)), 'shortens time'),
     (dict(temporal=temporal_cfg() | dict(temporal_strides=(1, 2, 1, 1))),
      'shortens time'),
+    (dict(temporal=temporal_cfg() | dict(conv1_stride_t=2)), 'shortens time'),
+    (dict(temporal=temporal_cfg() | dict(pool1_stride_t=2)), 'shortens time'),
     (dict(temporal=temporal_cfg() | dict(base_channels=8)), 'differ'),
     (dict(single_output=True, out_indices=(2, 3)), 'exactly one'),
 ])

@@ -74,6 +74,36 @@ def test_labels_in_training(beta, draws, true):
         assert torch.equal(labels[i], labels_from_span(source, 5)[i])
 
 
+def test_an_event_frame_without_a_box_is_labelled_all_the_same():
+    head, memory = build(head_cfg(beta=1.)).train(), make_memory()
+    given = targets()._replace(has_box=torch.zeros(2, 5, dtype=torch.bool))
+    labels = event_labels(head, memory, given)
+    assert torch.equal(labels, labels_from_span(SPANS, 5))
+
+
+def test_labels_may_be_drawn_per_frame():
+    torch.manual_seed(0)
+    head = build(head_cfg(beta=0.5, beta_per_frame=True)).train()
+    mixed = 0
+    with with_span(head, torch.tensor([[1, 3], [0, 1]])):
+        for _ in range(20):
+            labels = event_labels(head, make_memory(),
+                                  targets(draws=torch.zeros(2)))
+            # a draw for the video would give the truth every time
+            mixed += not torch.equal(labels, labels_from_span(SPANS, 5))
+    assert mixed > 10
+
+
+def test_the_span_comes_from_the_last_layer():
+    head, memory = build(head_cfg()), make_memory()
+    logits = torch.zeros(2, 2, 5, 2)
+    for layer, (start, end) in enumerate(((0, 1), (2, 4))):
+        logits[layer, :, start, 0] = logits[layer, :, end, 1] = 9.
+    event = head.make_event_query(memory, logits, None)
+    labels = labels_from_span(torch.tensor([[2, 4], [2, 4]]), 5)
+    assert_close(event, head.event_query(labels))
+
+
 def test_labels_at_test_time_are_predicted():
     head, memory = build(head_cfg(beta=1.)), make_memory()
     predicted = torch.tensor([[1, 3], [0, 1]])

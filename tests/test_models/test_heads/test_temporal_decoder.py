@@ -25,9 +25,39 @@ def test_equation_2():
     assert_close(decoder.make_query(frames), expected)
 
 
-def test_every_layer_is_scored():
-    hidden, logits = make()(make_memory())
+def attend(attention, query, key, value):
+    """Multi-head attention written once more, for one sequence each."""
+    heads = attention.num_heads
+
+    def split(proj, x):
+        return proj(x).unflatten(-1, (heads, -1)).transpose(0, 1)
+
+    q, k, v = (split(proj, x) for proj, x in (
+        (attention.q_proj, query), (attention.k_proj, key),
+        (attention.v_proj, value)))
+    weights = (q @ k.transpose(1, 2) / (C / heads)**0.5).softmax(-1)
+    return attention.out_proj((weights @ v).transpose(0, 1).flatten(1))
+
+
+def test_layers_one_by_one():
+    decoder, memory = make(), make_memory()
+    hidden, logits = decoder(memory)
     assert hidden.shape == (2, 2, 5, C) and logits.shape == (2, 2, 5, 2)
+    # of the first video, which has no padding
+    time, tokens = time_sine_embedding(5, C), memory.memory[0]
+    x = decoder.make_query(memory.cls)[0]
+    for k, layer in enumerate(decoder.layers):
+        # over the frames, with their time in query and key
+        x = layer.norm1(x + attend(layer.self_attn, x + time, x + time, x))
+        # over the tokens of the own frame, with their place in the key
+        x = layer.norm2(x + torch.cat([
+            attend(layer.cross_attn, x[t:t + 1], tokens[t] + memory.pos[0],
+                   tokens[t]) for t in range(5)
+        ]))
+        x = layer.norm3(layer.ffn(x))
+        assert_close(hidden[k, 0], x)
+        first, second = decoder.span_head.layers
+        assert_close(logits[k, 0], second(first(x).relu()))
 
 
 def test_queries_see_other_frames():
