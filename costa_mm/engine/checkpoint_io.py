@@ -173,7 +173,8 @@ def load_weights(model: nn.Module,
         checkpoint (dict): Checkpoint, or a bare state dict.
         path (str): Where it comes from, for messages.
         whole (bool): Every tensor of the model must be in the file.
-            Otherwise half of them will do, and the rest is reported.
+            Otherwise it will do if half of the model's tensors are, or if
+            half of the file's fit, and the rest is reported.
         revise_keys (Sequence): (pattern, replacement) pairs for names.
 
     Raises:
@@ -184,7 +185,9 @@ def load_weights(model: nn.Module,
     total = len(model.state_dict())
     lacking = len(diff['missing']) + len(diff['reshaped'])
     foreign = len(diff['unexpected']) > 0.05 * max(len(state), 1)
-    if (whole and (lacking or foreign)) or lacking > 0.5 * total:
+    fitting = len(state) - len(diff['unexpected']) - len(diff['reshaped'])
+    if (whole and (lacking or foreign)) \
+            or 2 * fitting < min(total, len(state)) or not fitting:
         raise ValueError(
             f'{path} is a checkpoint of another model than '
             f'{type(model).__name__} of this config: '

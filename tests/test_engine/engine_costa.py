@@ -142,7 +142,8 @@ class MemoryNote:
         torch.set_num_threads(1)
 
 
-def evaluate(rank, world, port, work_dir, folder, checkpoint, out) -> None:
+def evaluate(rank, world, port, work_dir, folder, checkpoint, amp,
+             out) -> None:
     """Test as one of several processes; the first writes the metrics."""
     import json
 
@@ -150,6 +151,7 @@ def evaluate(rank, world, port, work_dir, folder, checkpoint, out) -> None:
     torch.set_num_threads(1)
     cfg = costa_config(work_dir, folder)
     cfg.load_from = str(checkpoint)
+    cfg.test_cfg.fp16 = amp
     if world > 1:
         cfg.launcher = 'pytorch'
         os.environ.update(

@@ -143,8 +143,9 @@ def test_two_processes_have_the_gradients_of_one_in_mixed_precision(
         assert error < 0.01 and error < rounding
 
 
+@pytest.mark.parametrize('amp', [False, True], ids=['float32', 'amp'])
 def test_metrics_of_two_processes_with_an_unreadable_video(
-        steps, videos, launch, finish, tmp_path):
+        amp, steps, videos, launch, finish, tmp_path):
     folder = tmp_path / 'videos'
     shutil.copytree(videos, folder)
     engine_costa.break_off(folder / 'videos' / 'val' / 'val_00003.mp4')
@@ -157,7 +158,7 @@ def test_metrics_of_two_processes_with_an_unreadable_video(
     with pytest.raises(VideoReadError, match='val_00003'):
         whole[3]
     outs = [tmp_path / 'one.json', tmp_path / 'two.json']
-    args = tmp_path / 'work', folder, steps[0] / 'iter_6.pth'
+    args = tmp_path / 'work', folder, steps[0] / 'iter_6.pth', amp
     assert finish(engine_costa.evaluate, 0, 1, 0, *args, outs[0]) == 0
     port = free_port()
     assert join([

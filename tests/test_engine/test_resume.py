@@ -96,14 +96,18 @@ MOMENTS = [
 ]
 
 
-def test_sigkill_while_saving(whole_run, finish, tmp_path):
-    for kill in MOMENTS:
-        assert finish(train, tmp_path, True, kill) == SIGKILLED, vars(kill)
+@pytest.mark.parametrize('variant, moments', [('epochs', MOMENTS),
+                                              ('amp', MOMENTS[1::3])])
+def test_sigkill_while_saving(variant, moments, whole_run, finish, tmp_path):
+    changes = VARIANTS[variant]
+    for kill in moments:
+        code = finish(train, tmp_path, True, kill, **changes)
+        assert code == SIGKILLED, vars(kill)
         name = tmp_path / 'last_checkpoint'
         if name.exists():
             torch.load(name.read_text(), weights_only=True)
-    assert finish(train, tmp_path, True) == 0
-    assert differences(whole_run('epochs'), final_state(tmp_path)) == []
+    assert finish(train, tmp_path, True, **changes) == 0
+    assert differences(whole_run(variant), final_state(tmp_path)) == []
     files = sorted(p.name for p in tmp_path.glob('*') if p.is_file())
     assert [f for f in files if f.startswith('iter')
             ] == ['iter_46.pth', 'iter_48.pth']

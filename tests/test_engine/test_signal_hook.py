@@ -1,7 +1,9 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """SIGTERM saves, exits with its own code, and nothing is lost."""
+import multiprocessing
 import os
 import signal
+import subprocess
 import time
 
 import pytest
@@ -9,8 +11,12 @@ import torch
 from engine_toy import differences, final_state, toy_config, train
 
 from costa_mm.engine import INTERRUPTED_EXIT_CODE, SaveOnSignalHook, STVGRunner
+from costa_mm.engine.hooks.signal_hook import outlive
 
 SLOW = {'train_dataloader.dataset.sleep': 0.01}
+
+
+AMP = {'optim_wrapper.type': 'STVGAmpOptimWrapper'}
 
 
 @pytest.fixture(scope='module')
@@ -20,26 +26,37 @@ def whole(finish, tmp_path_factory):
     return final_state(folder)
 
 
-def terminate(process, mark):
+@pytest.fixture(scope='module')
+def whole_amp(finish, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('whole_amp')
+    assert finish(train, folder, **AMP) == 0
+    return final_state(folder)
+
+
+def terminate(process, mark, kill=os.kill):
     while not mark.exists():
         assert process.is_alive()
         time.sleep(0.005)
-    os.kill(process.pid, signal.SIGTERM)
-    os.kill(process.pid, signal.SIGTERM)  # torchrun's and the scheduler's
+    kill(process.pid, signal.SIGTERM)
+    kill(process.pid, signal.SIGTERM)  # torchrun's and the scheduler's
     process.join(30)
     assert process.exitcode == INTERRUPTED_EXIT_CODE
 
 
-def test_sigterm_in_training(launch, finish, whole, tmp_path):
+@pytest.mark.parametrize('expected, changes', [('whole', {}),
+                                               ('whole_amp', AMP)])
+def test_sigterm_in_training(expected, changes, launch, finish, request,
+                             tmp_path):
     # no regular checkpoint before iteration 40: this one is the only one
-    changes = dict(SLOW, **{'default_hooks.checkpoint.interval': 40})
-    process = launch(mark_iteration, tmp_path, **changes)
+    process = launch(mark_iteration, tmp_path, **changes, **SLOW,
+                     **{'default_hooks.checkpoint.interval': 40})
     terminate(process, tmp_path / 'iterated')
     files = {p.name for p in tmp_path.glob('*.pth')}
     assert files == {'interrupted.pth'}
     checkpoint = torch.load(tmp_path / 'interrupted.pth', weights_only=True)
     assert checkpoint['meta']['iter'] >= 5
-    assert finish(train, tmp_path, True) == 0
+    assert finish(train, tmp_path, True, **changes) == 0
+    whole = request.getfixturevalue(expected)
     assert differences(whole, final_state(tmp_path)) == []
     assert not (tmp_path / 'interrupted.pth').exists()
 
@@ -56,6 +73,42 @@ def mark_iteration(work_dir, **changes):
 
     STVGEMAHook.after_train_iter = marked
     train(work_dir, **changes)
+
+
+def mark_iteration_of_a_group(work_dir, **changes):
+    """The same, in a process group of its own."""
+    os.setpgrp()
+    mark_iteration(work_dir, **changes)
+
+
+def test_sigterm_for_the_data_workers_too(launch, finish, whole, tmp_path):
+    # as torchrun and Slurm send it
+    process = launch(mark_iteration_of_a_group, tmp_path, **SLOW,
+                     **{'default_hooks.checkpoint.interval': 40})
+    terminate(process, tmp_path / 'iterated', os.killpg)
+    assert (tmp_path / 'interrupted.pth').exists()
+    assert finish(train, tmp_path, True) == 0
+    assert differences(whole, final_state(tmp_path)) == []
+
+
+def sleep_on(ready):
+    outlive([signal.SIGTERM])
+    ready.set()
+    time.sleep(60)
+
+
+def test_a_worker_dies_of_its_parents_signal_alone():
+    context = multiprocessing.get_context('fork')
+    ready = context.Event()
+    worker = context.Process(target=sleep_on, args=(ready, ))
+    worker.start()
+    assert ready.wait(30)
+    subprocess.run(['kill', '-TERM', str(worker.pid)], check=True)
+    worker.join(0.3)
+    assert worker.is_alive()
+    worker.terminate()
+    worker.join(10)
+    assert worker.exitcode == 0
 
 
 def mark_validation(work_dir, **changes):

@@ -178,21 +178,64 @@ def test_shells_say_how_they_are_used():
         assert done.returncode == 2 and 'usage' in done.stderr
 
 
+def slurm(folder, tool, script, **settings):
+    """Run a Slurm shell with a program of our own in the place of srun."""
+    fake = folder / 'srun'
+    fake.write_text(f'#!/usr/bin/env bash\n{script}')
+    fake.chmod(0o755)
+    env = dict(
+        os.environ, PATH=f'{folder}:{os.environ["PATH"]}',
+        PYTHON=sys.executable, **settings)
+    env.pop('LOCAL_RANK', None)
+    return lambda *args: subprocess.run(
+        ['bash', str(ROOT / 'tools' / f'slurm_{tool}.sh'), 'part', 'job',
+         *map(str, args)],
+        env=env, capture_output=True, text=True, timeout=600)
+
+
 @pytest.mark.parametrize('tool, tail', [
     ('train', ['c.py', '--work-dir', 'out', '--launcher', 'slurm', '--amp']),
     ('test', ['c.py', 'out', '--launcher', 'slurm', '--amp']),
 ])
-def test_slurm_passes_its_arguments_on(tool, tail, tmp_path):
-    fake = tmp_path / 'srun'
-    fake.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
-    fake.chmod(0o755)
-    env = dict(os.environ, PATH=f'{tmp_path}:{os.environ["PATH"]}', GPUS='4')
-    done = subprocess.run(
-        ['bash', str(ROOT / 'tools' / f'slurm_{tool}.sh'), 'part', 'job',
-         'c.py', 'out', '--amp'],
-        env=env, capture_output=True, text=True)
-    words = done.stdout.split('\n')
-    assert '--ntasks=4' in words and '--gres=gpu:4' in words
-    at = words.index('c.py')
-    assert words[at - 1] == str(ROOT / 'tools' / f'{tool}.py')
-    assert words[at:] == [*tail, '']
+@pytest.mark.parametrize('settings, total, per_node, more', [
+    (dict(), 8, 8, []),
+    (dict(GPUS='4', CPUS_PER_TASK='3'), 4, 4, []),
+    (dict(GPUS='16', SRUN_ARGS='--signal=TERM@120 -x n7'), 16, 8,
+     ['--signal=TERM@120', '-x', 'n7']),
+    (dict(GPUS='16', GPUS_PER_NODE='4'), 16, 4, []),
+])
+def test_slurm_command_line(tool, tail, settings, total, per_node, more,
+                            tmp_path):
+    run = slurm(tmp_path, tool, 'printf "%s\\n" "$MASTER_PORT" "$@"',
+                PORT='29876', **settings)
+    done = run('c.py', 'out', '--amp')
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        '29876', '-p', 'part', '--job-name=job', f'--gres=gpu:{per_node}',
+        f'--ntasks={total}', f'--ntasks-per-node={per_node}',
+        f'--cpus-per-task={settings.get("CPUS_PER_TASK", 5)}',
+        '--kill-on-bad-exit=1', *more, sys.executable, '-u',
+        str(ROOT / 'tools' / f'{tool}.py'), *tail
+    ]
+
+
+TWO_TASKS = """
+while [ "$1" != "$PYTHON" ]; do shift; done
+for rank in 0 1; do
+    SLURM_PROCID=$rank SLURM_LOCALID=$rank SLURM_NTASKS=2 "$@" &
+done
+wait -n && wait -n
+"""
+
+
+def test_slurm_tasks_train_together(config, tmp_path):
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        port = str(s.getsockname()[1])
+    run = slurm(tmp_path, 'train', TWO_TASKS, PORT=port, PYTHONPATH=TOY,
+                SLURM_NODELIST='127.0.0.1', OMP_NUM_THREADS='1')
+    done = run(config, tmp_path / 'out', '--cfg-options',
+               'train_dataloader.batch_size=1')
+    assert done.returncode == 0, done.stderr
+    state = torch.load(tmp_path / 'out' / 'iter_6.pth', weights_only=True)
+    assert len(state['run_state']['ranks']) == 2  # 12 samples, 2 at a time

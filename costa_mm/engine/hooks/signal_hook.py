@@ -1,9 +1,10 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Clusters that take their machines back."""
+import multiprocessing
 import os
 import signal
 import threading
-from typing import Dict, Optional, Sequence
+from typing import Callable, Dict, List, Optional, Sequence
 
 import torch
 from mmengine.device import get_device
@@ -17,6 +18,49 @@ from .checkpoint_hook import AtomicCheckpointHook
 INTERRUPTED_EXIT_CODE = 75
 
 
+def outlive(numbers: Sequence[int]) -> None:
+    """Let this data worker die of a signal only if its parent sends it.
+
+    torchrun and Slurm send SIGTERM to the data workers as well; a worker that
+    dies of it takes the process down that is about to save.  The parent ends
+    a worker that does not answer with the same signal.
+
+    Args:
+        numbers (Sequence[int]): The signals.
+    """
+    if not hasattr(signal, 'sigwaitinfo'):  # macOS
+        return
+    parent = multiprocessing.parent_process().pid
+    # threads started from here on, which is all of them, inherit the mask
+    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+
+    def wait() -> None:
+        while signal.sigwaitinfo(numbers).si_pid != parent:
+            pass
+        os._exit(0)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+class OutlivingWorker:
+    """``worker_init_fn`` of a data loader that calls :func:`outlive` first.
+
+    Args:
+        numbers (Sequence[int]): The signals.
+        init_fn (Callable, optional): What the loader had before.
+    """
+
+    def __init__(self, numbers: Sequence[int],
+                 init_fn: Optional[Callable]) -> None:
+        self.numbers = numbers
+        self.init_fn = init_fn
+
+    def __call__(self, worker_id: int) -> None:
+        outlive(self.numbers)
+        if self.init_fn is not None:
+            self.init_fn(worker_id)
+
+
 @HOOKS.register_module()
 class SaveOnSignalHook(Hook):
     """Save and exit when the machine is taken back.
@@ -25,7 +69,7 @@ class SaveOnSignalHook(Hook):
     is finished, a checkpoint is written, and the program ends with exit code
     75.  All processes agree on the iteration, so it is enough if one of them
     gets the signal.  Further signals of the kind change nothing (a scheduler
-    and torchrun both send one).
+    and torchrun both send one), and data workers do not die of them.
 
     It needs an :class:`AtomicCheckpointHook`.  torchrun kills its processes
     30 seconds after it has passed the signal on, so iteration and saving
@@ -48,6 +92,7 @@ class SaveOnSignalHook(Hook):
         self.signals = [getattr(signal, s) for s in signals]
         self._received: Optional[int] = None
         self._previous: Dict[int, object] = {}
+        self._loaders: List[tuple] = []
         self._pid = -1
         self._val_batches = 0
 
@@ -65,9 +110,18 @@ class SaveOnSignalHook(Hook):
         self._pid = os.getpid()
         for number in self.signals:
             self._previous[number] = signal.signal(number, self._note)
+        for loop in (runner.train_loop, runner.val_loop):
+            loader = getattr(loop, 'dataloader', None)
+            if loader is not None:
+                self._loaders.append((loader, loader.worker_init_fn))
+                loader.worker_init_fn = OutlivingWorker(
+                    self.signals, loader.worker_init_fn)
 
     def after_train(self, runner) -> None:
         """Give the signals back."""
+        for loader, init_fn in self._loaders:
+            loader.worker_init_fn = init_fn
+        self._loaders.clear()
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous.clear()
