@@ -137,7 +137,7 @@ def plan(cfg: dict, dense: int = 4) -> Tuple[Dict[str, np.ndarray], int]:
 def store(task: CacheTask) -> CacheResult:
     """Store one video, or reuse what is there (for worker processes)."""
     path = cache_path(task.root, task.video_path)
-    if is_current(path, task.video_path, task.frame_ids, None, task.quality):
+    if is_current(path, task.frame_ids, None, task.quality):
         header, start = read_header(path)
         height, width = header.ori_shape
         if tuple(header.shape) == _shape(height, width, task):
@@ -160,7 +160,7 @@ def store(task: CacheTask) -> CacheResult:
     header = write_cache(
         task.root, task.video_path, ids,
         resize_frames(frames, height, width, 'bilinear'), ori_shape,
-        task.quality)
+        task.quality, np.setdiff1d(task.frame_ids, ids))
     header, start = read_header(path)
     return CacheResult('written', start + header.ends[-1], header.psnr)
 

@@ -66,7 +66,7 @@ def convert_hcstvg(ann_file: str,
     for name, entry in data.items():
         try:
             drafts.append(read_hcstvg_entry(name, entry))
-        except (ValueError, KeyError, AttributeError, TypeError) as e:
+        except (ValueError, KeyError) as e:
             left_out.add(f'wrong entry ({str(e)[:60]})', name)
     drafts = _locate(drafts, video_root, left_out)
     infos = _probe(drafts, num_workers)

@@ -5,16 +5,23 @@ Layout of a file: 8 bytes of magic, the length of the header (4 bytes, little
 endian), the header (JSON), the pictures one after the other.  Frames keep the
 numbers that they have in the source video.
 """
+import glob
 import hashlib
 import json
 import os
+import time
+import zlib
+from functools import lru_cache
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
 
-MAGIC = b'COSTAFC1'
-HEAD_BYTES = 65536
+MAGIC = b'COSTAFC2'
+# of both ends of a video that are looked at to tell it from others
+END_BYTES = 65536
+# seconds after which an unfinished file belongs to a run that was killed
+STALE = 3600
 
 
 class CacheHeader(NamedTuple):
@@ -23,14 +30,17 @@ class CacheHeader(NamedTuple):
     Attributes:
         source (str): File name of the video.
         source_size (int): Its size in bytes.
-        source_hash (str): SHA-1 of its first 64 kB.
+        source_hash (str): See :func:`video_hash`.
         ori_shape (tuple[int, int]): Height and width of the source frames.
         shape (tuple[int, int]): Height and width of the stored frames.
         quality (int): Of the JPEG pictures, 1 to 100.
         frame_ids (list[int]): Stored source frames, increasing.
+        missing (list[int]): Frames that were asked for as well and that the
+            video does not have.
         ends (list[int]): Byte behind each picture, from the first picture.
         psnr (list[float]): Mean and smallest PSNR of the stored frames
             against the resized ones, in dB.
+        checksum (int): CRC-32 of all pictures.
     """
     source: str
     source_size: int
@@ -39,28 +49,48 @@ class CacheHeader(NamedTuple):
     shape: Tuple[int, int]
     quality: int
     frame_ids: List[int]
+    missing: List[int]
     ends: List[int]
     psnr: List[float]
+    checksum: int
 
 
 def cache_path(root: str, video_path: str) -> str:
     """Where the frames of a video lie.
 
-    The name holds the size of the video in bytes, so a cache is not used for
-    another version of a video.
+    The name holds a hash of the video, so a cache is not used for another
+    version of it, nor for a video of the same name in another folder.
 
     Args:
         root (str): Folder of the cache.
         video_path (str): The video, wherever it lies.
     """
     stem = os.path.splitext(os.path.basename(video_path))[0]
-    return os.path.join(root,
-                        f'{stem}_{os.path.getsize(video_path)}.frames')
+    return os.path.join(root, f'{stem}_{video_hash(video_path)[:12]}.frames')
+
+
+def video_hash(path: str) -> str:
+    """SHA-1 of the size of a video, its first and its last 64 kB.
+
+    Computed once per file and process.
+    """
+    stat = os.stat(path)
+    return _video_hash(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=65536)
+def _video_hash(path: str, size: int, mtime: int) -> str:
+    digest = hashlib.sha1(str(size).encode())
+    with open(path, 'rb') as f:
+        digest.update(f.read(END_BYTES))
+        f.seek(max(size - END_BYTES, 0))
+        digest.update(f.read())
+    return digest.hexdigest()
 
 
 def write_cache(root: str, video_path: str, frame_ids: Sequence[int],
                 frames: np.ndarray, ori_shape: Tuple[int, int],
-                quality: int) -> CacheHeader:
+                quality: int, missing: Sequence[int] = ()) -> CacheHeader:
     """Store frames, check them, and only then give the file its name.
 
     Args:
@@ -70,13 +100,14 @@ def write_cache(root: str, video_path: str, frame_ids: Sequence[int],
         frames (np.ndarray): Resized RGB frames, (T, H, W, 3), uint8.
         ori_shape (tuple[int, int]): Height and width of the source frames.
         quality (int): Of the JPEG pictures, 1 to 100.
+        missing (Sequence[int]): Frames asked for that the video lacks.
 
     Returns:
         CacheHeader: With the PSNR that was measured.
 
     Raises:
-        ValueError: If frames and numbers differ in number, or the pictures
-            read back are not the ones written.
+        ValueError: If frames and numbers differ in number, or the file read
+            back is not what was written.
     """
     if len(frame_ids) != len(frames):
         raise ValueError(f'{len(frame_ids)} numbers, {len(frames)} frames')
@@ -90,11 +121,11 @@ def write_cache(root: str, video_path: str, frame_ids: Sequence[int],
         psnr.append(_psnr(_decode(pictures[-1]), frame))
     header = CacheHeader(
         os.path.basename(video_path), os.path.getsize(video_path),
-        _head_hash(video_path), tuple(ori_shape), frames.shape[1:3], quality,
-        [int(i) for i in frame_ids],
+        video_hash(video_path), tuple(ori_shape), frames.shape[1:3], quality,
+        [int(i) for i in frame_ids], [int(i) for i in missing],
         np.cumsum([len(p) for p in pictures]).tolist(),
         [round(float(np.mean(psnr)), 2),
-         round(float(np.min(psnr)), 2)])
+         round(float(np.min(psnr)), 2)], zlib.crc32(b''.join(pictures)))
     path = cache_path(root, video_path)
     os.makedirs(root, exist_ok=True)
     partial = f'{path}.{os.getpid()}.part'
@@ -104,8 +135,31 @@ def write_cache(root: str, video_path: str, frame_ids: Sequence[int],
         f.writelines(pictures)
         f.flush()
         os.fsync(f.fileno())
+    if not is_whole(partial):
+        os.remove(partial)
+        raise ValueError(f'{path} is not read back as it was written')
     os.replace(partial, path)
     return header
+
+
+def is_whole(path: str) -> bool:
+    """Whether every byte of a cache file is the one that was written."""
+    try:
+        header, start = read_header(path)
+    except (OSError, ValueError):
+        return False
+    with open(path, 'rb') as f:
+        f.seek(start)
+        pictures = f.read()
+    return (header.ends[-1:] == [len(pictures)]
+            and zlib.crc32(pictures) == header.checksum)
+
+
+def remove_leftovers(root: str) -> None:
+    """Remove what killed runs have left unfinished."""
+    for path in glob.glob(os.path.join(glob.escape(root), '*.part')):
+        if time.time() - os.path.getmtime(path) > STALE:
+            os.remove(path)
 
 
 def read_header(path: str) -> Tuple[CacheHeader, int]:
@@ -162,27 +216,21 @@ def nearest(stored: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return np.where(closer, left, right)
 
 
-def is_current(path: str, video_path: str, frame_ids: Sequence[int],
+def is_current(path: str, frame_ids: Sequence[int],
                shape: Optional[Tuple[int, int]], quality: int) -> bool:
     """Whether a whole cache file with these settings is there already.
 
     Args:
-        path (str): The cache file.
-        video_path (str): Its video.
+        path (str): The cache file (see :func:`cache_path`).
         frame_ids (Sequence[int]): Frames wanted.
         shape (tuple[int, int], optional): Height and width wanted.
         quality (int): JPEG quality wanted.
     """
-    if not os.path.isfile(path):
+    if not is_whole(path):
         return False
-    try:
-        header, start = read_header(path)
-    except ValueError:
-        return False
-    return (os.path.getsize(path) == start + header.ends[-1]
-            and header.source_hash == _head_hash(video_path)
-            and header.frame_ids == [int(i) for i in frame_ids]
-            and header.quality == quality
+    header, _ = read_header(path)
+    return (sorted(header.frame_ids + header.missing) ==
+            [int(i) for i in frame_ids] and header.quality == quality
             and (shape is None or tuple(header.shape) == tuple(shape)))
 
 
@@ -214,8 +262,3 @@ def _psnr(one: np.ndarray, other: np.ndarray) -> float:
     """Peak signal-to-noise ratio in dB, at most 100."""
     error = np.mean((one.astype(np.float32) - other)**2)
     return 100.0 if error < 1e-5 else float(10 * np.log10(255**2 / error))
-
-
-def _head_hash(path: str) -> str:
-    with open(path, 'rb') as f:
-        return hashlib.sha1(f.read(HEAD_BYTES)).hexdigest()

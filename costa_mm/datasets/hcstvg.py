@@ -8,8 +8,8 @@ import numpy as np
 from costa_mm.registry import DATASETS
 from costa_mm.structures.tube import QUERY_TYPES
 from .drafts import Draft
-from .records import (as_boxes, as_int, as_positive, as_text, is_number,
-                      read_json, schema_error, xywh_to_xyxy)
+from .records import (as_boxes, as_int, as_object, as_positive, as_text,
+                      is_number, read_json, schema_error, xywh_to_xyxy)
 from .stvg_dataset import BaseSTVGDataset
 
 EXPECTED = ('{video: {"bbox": [[x, y, w, h], ...], "st_frame": one-based '
@@ -35,7 +35,7 @@ def read_hcstvg_entry(name: str,
         ValueError: If the entry is not as documented.
         KeyError: If a key is missing.
     """
-    num_frames = entry.get('img_num')
+    num_frames = as_object(entry, 'the entry').get('img_num')
     num_frames = None if num_frames is None else as_int(num_frames, 1)
     width, height = _read_size(entry)
     span, frame_ids, boxes = _read_boxes(entry)

@@ -118,6 +118,21 @@ def as_positive(value: Any) -> float:
     return float(value)
 
 
+def as_object(value: Any, name: str) -> dict:
+    """A JSON object.
+
+    Args:
+        value (Any): What should be one.
+        name (str): Said in the message.
+
+    Raises:
+        ValueError: If it is something else.
+    """
+    if not isinstance(value, dict):
+        raise ValueError(f'{name} is {str(value)[:80]!r}, not an object')
+    return value
+
+
 def as_text(value: Any) -> str:
     """A sentence with its outer blanks removed.
 

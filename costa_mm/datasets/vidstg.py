@@ -7,8 +7,8 @@ import numpy as np
 
 from costa_mm.registry import DATASETS
 from .drafts import Draft
-from .records import (FileFolder, as_boxes, as_int, as_positive, as_text,
-                      read_json, schema_error)
+from .records import (FileFolder, as_boxes, as_int, as_object, as_positive,
+                      as_text, read_json, schema_error)
 from .stvg_dataset import BaseSTVGDataset
 
 EXPECTED = ('a list of {"vid", "fps", "frame_count", "width", "height", '
@@ -47,10 +47,11 @@ def read_vidstg_entry(index: int, entry: dict) -> List[VidSTGSentence]:
     Raises:
         KeyError: If a key is missing.
         ValueError: If a value is not as documented.
-        TypeError: If something is not an object.
     """
-    vid = as_text(str(entry['vid']))
-    event, segment = entry['temporal_gt'], entry['used_segment']
+    vid = as_text(str(as_object(entry, 'the entry')['vid']))
+    event, segment = (
+        as_object(entry[key], f'"{key}"')
+        for key in ('temporal_gt', 'used_segment'))
     span = (as_int(event['begin_fid']), as_int(event['end_fid'], 1))
     used = (as_int(segment['begin_fid']), as_int(segment['end_fid']) + 1)
     if span[0] >= span[1] or used[0] >= used[1]:
@@ -71,6 +72,7 @@ def read_vidstg_entry(index: int, entry: dict) -> List[VidSTGSentence]:
         if not isinstance(sentences, list):
             raise ValueError(f'"{key}" is no list')
         for k, sentence in enumerate(sentences):
+            as_object(sentence, f'"{key}"[{k}]')
             draft = Draft(
                 sample_id=f'{vid}_{index}_{key[0]}{k}',
                 sentence=as_text(sentence['description']),
@@ -192,7 +194,7 @@ def iter_vidstg(data: Any, file: str) -> Iterator[VidSTGSentence]:
         except KeyError as e:
             schema_error(file, _name(index, entry),
                          f'the key {e} is missing; expected {EXPECTED}')
-        except (ValueError, TypeError, AttributeError) as e:
+        except ValueError as e:
             schema_error(file, _name(index, entry),
                          f'{e}; expected {EXPECTED}')
 

@@ -105,14 +105,26 @@ class Tube:
                 boxes=np.array([v for _, v in frames],
                                dtype=np.float64).reshape(-1, 4),
                 qtype=entry.get('qtype'),
-                num_frames=entry.get('num_frames'),
-                fps=entry.get('fps'),
+                num_frames=_positive(entry, 'num_frames', whole=True),
+                fps=_positive(entry, 'fps'),
                 factors=entry.get('factors'),
                 segment=entry.get('segment'))
         except KeyError as e:
             raise ValueError(f'the key {e} is missing') from e
-        except (TypeError, AttributeError, IndexError) as e:
+        except (TypeError, AttributeError, LookupError, OverflowError) as e:
             raise ValueError(f'not a tube entry: {e}') from e
+
+
+def _positive(entry: dict, key: str, whole: bool = False) -> Optional[float]:
+    """A positive finite number of an entry, or None."""
+    value = entry.get(key)
+    if value is None:
+        return None
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 < value < float('inf') or whole and value % 1:
+        raise ValueError(f'{key} is {value!r}, not a positive '
+                         f'{"whole " if whole else ""}number')
+    return int(value) if whole else value
 
 
 def load_tubes(path: Union[str, os.PathLike]) -> Dict[str, Tube]:

@@ -10,7 +10,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from costa_mm.datasets import (BaseVideoReader, HCSTVGDataset, SchemaError,
-                               STVGDataset, VideoInfo, VidSTGDataset)
+                               STVGDataset, VideoInfo, VidSTGDataset,
+                               conversion)
+from costa_mm.datasets.compact import to_compact
+from costa_mm.datasets.validation import check_annotations
+from costa_mm.structures import load_tubes
 
 
 class FakeReader(BaseVideoReader):
@@ -220,6 +224,102 @@ def test_vidstg_with_vidor(folder):
 
     fuzz(VidSTGDataset, vidstg, folder, prepare,
          data_prefix=dict(video='', vidor='vidor'))
+
+
+FEW = settings(FUZZ, max_examples=20)
+
+
+def test_validator(folder):
+    """A report on any JSON file, or an error that names the file."""
+    found = []
+
+    @FEW
+    @given(content=st.one_of(*map(spoiled, (hcstvg, vidstg, own)), junk))
+    def run(content):
+        path = folder / 'ann.json'
+        path.write_text(json.dumps(content))
+        for root, reader in ((None, None), (folder, FakeReader())):
+            try:
+                report = check_annotations(str(path), root, reader)
+            except SchemaError as e:
+                assert 'ann.json' in str(e)
+                continue
+            found.append(report)
+            for problem in report.problems:
+                assert problem.level in ('error', 'warning')
+                assert problem.entry and problem.what and problem.mend
+                assert 'object has no attribute' not in problem.what
+                assert 'not subscriptable' not in problem.what
+
+    run()
+    assert any(r.num_sentences for r in found)
+    assert any(r.num_errors for r in found)
+
+
+def fitting(content):
+    """Entries of the size that the videos have."""
+    for item in content.values() if isinstance(content, dict) else content:
+        item.update(width=96, height=64)
+    return content
+
+
+@pytest.mark.parametrize('convert, contents', [('hcstvg', hcstvg),
+                                               ('vidstg', vidstg)])
+def test_converters(convert, contents, folder, monkeypatch, capsys):
+    """What they write is read back, whatever they are given."""
+    monkeypatch.setattr(conversion, 'probe_video', FakeReader().probe)
+    (folder / 'vidor').mkdir(exist_ok=True)
+    args = [str(folder)] + [str(folder / 'vidor')] * (convert == 'vidstg')
+    found = []
+
+    @FEW
+    @given(content=st.one_of(spoiled(contents.map(fitting)), junk),
+           more=spoiled(vidor))
+    def run(content, more):
+        (folder / 'raw.json').write_text(json.dumps(content))
+        for vid in 'ab':
+            (folder / 'vidor' / f'{vid}.json').write_text(json.dumps(more))
+        try:
+            out = getattr(conversion, f'convert_{convert}')(
+                str(folder / 'raw.json'), *args)
+        except SchemaError as e:
+            assert 'raw.json' in str(e)
+            return
+        except FileNotFoundError as e:
+            assert str(folder) in str(e)
+            return
+        if out.records:
+            data = to_compact(out.records, str(folder), out.tracks)
+            found.append(check(STVGDataset, data, folder))
+            assert found[-1] == len(out.records)
+
+    run()
+    assert any(found)
+
+
+tubes = st.dictionaries(
+    st.sampled_from('ab'),
+    entry(
+        span=spans(0, 40), num_frames=whole(1, 50), fps=whole(1, 60),
+        qtype=qtype, segment=spans(0, 40),
+        boxes=st.dictionaries(whole(0, 50).map(str), box, max_size=4)),
+    min_size=1)
+
+
+@FUZZ
+@given(content=st.one_of(spoiled(tubes), junk))
+def test_tube_files(content, folder):
+    path = folder / 'tubes.json'
+    path.write_text(json.dumps(content))
+    try:
+        loaded = load_tubes(path)
+    except ValueError as e:
+        assert 'tubes.json' in str(e)
+        return
+    assert list(loaded) == list(content)
+    for tube in loaded.values():
+        assert len(tube.frame_ids) == len(tube.boxes)
+        assert tube.span is None or 0 <= tube.span[0] < tube.span[1]
 
 
 @FUZZ

@@ -2,6 +2,7 @@
 import os
 import runpy
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from costa_mm.datasets import (HCSTVGDataset, LoadTubeAnnotations,
                                LoadVideoFrames, VideoReadError)
 from costa_mm.datasets.caching import CacheTask, largest_size, plan, store
 from costa_mm.datasets.frame_cache import (cache_path, nearest, read_cache,
-                                           read_header)
+                                           read_header, remove_leftovers)
 from costa_mm.structures import Tube
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,6 +82,13 @@ def test_resuming_and_settings(cached):
         assert store(other).status == 'written'
     assert store(task).status == 'written'
     path = cache_path(root, video)
+    with open(path, 'r+b') as f:  # one bit in a picture
+        f.seek(-5000, os.SEEK_END)
+        byte = f.read(1)[0]
+        f.seek(-5000, os.SEEK_END)
+        f.write(bytes([byte ^ 1]))
+    assert store(task).status == 'written'
+    assert store(task).status == 'reused'
     with open(path, 'r+b') as f:  # as after a full disk
         f.truncate(os.path.getsize(path) - 10)
     with pytest.raises(ValueError, match='broken at frame 44'):
@@ -94,6 +102,45 @@ def test_resuming_and_settings(cached):
         f.write(b'junk')
     with pytest.raises(ValueError, match='no frame cache'):
         read_header(path)
+
+
+def test_frames_that_the_container_only_promises(clip, tmp_path):
+    task = CacheTask(
+        str(tmp_path), str(clip), np.array([0, 40, 48, 49]), 448, 720, 95)
+    assert store(task).status == 'written'
+    header, _ = read_header(cache_path(str(tmp_path), str(clip)))
+    assert (header.frame_ids, header.missing) == ([0, 40], [48, 49])
+    assert store(task).status == 'reused'
+
+
+def test_videos_of_one_name_and_size_are_told_apart(tmp_path):
+    videos = []
+    for number in range(2):
+        (tmp_path / str(number)).mkdir()
+        videos.append(
+            write_video(
+                tmp_path / str(number) / 'a.avi', 4, codec='rawvideo',
+                pts=None, options={}))
+    content = bytearray(videos[1].read_bytes())
+    content[-20000:] = bytes(20000)  # the last frame is another one
+    videos[1].write_bytes(content)
+    assert videos[0].stat().st_size == videos[1].stat().st_size
+    root = str(tmp_path / 'cache')
+    for video in videos:
+        store(CacheTask(root, str(video), np.arange(4), 448, 720, 95))
+    assert len(os.listdir(root)) == 2
+    one, two = (read_cache(cache_path(root, str(v)), np.array([0, 3]))[0]
+                for v in videos)
+    assert (one[0] == two[0]).all() and (one[1] != two[1]).any()
+
+
+def test_what_killed_runs_leave_is_removed(tmp_path):
+    for name, age in (('a.frames.1.part', 4000), ('b.frames.2.part', 60)):
+        (tmp_path / name).write_bytes(b'x')
+        then = time.time() - age
+        os.utime(tmp_path / name, (then, then))
+    remove_leftovers(str(tmp_path))
+    assert os.listdir(tmp_path) == ['b.frames.2.part']
 
 
 def test_small_videos_are_not_enlarged(clip, tmp_path):
@@ -112,9 +159,10 @@ def test_a_broken_video_is_reported(test_data, tmp_path):
 
 
 def config(ann, videos, level):
+    sample = dict(type='SampleFrames', num_frames=6)
+    crop = dict(type='RandomTemporalCrop', level=level, prob=1.0)
     pipeline = [
-        dict(type='RandomTemporalCrop', level=level),
-        dict(type='SampleFrames', num_frames=6),
+        *([sample, crop] if level == 'frames' else [crop, sample]),
         dict(type='LoadVideoFrames'),
         dict(type='RandomBranch', branches=[
             [dict(type='ResizeClip', short_side=[20, 32], max_size=60)],

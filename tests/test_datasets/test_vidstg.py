@@ -108,13 +108,13 @@ def test_without_boxes_time_can_be_tested(build, entry):
 
 
 @pytest.mark.parametrize('change, what', [
-    (dict(temporal_gt=None), 'subscriptable'),
+    (dict(temporal_gt=None), 'temporal_gt.*not an object'),
     (dict(temporal_gt=dict(begin_fid=3)), 'end_fid'),
     (dict(temporal_gt=dict(begin_fid=9, end_fid=9)), 'empty'),
     (dict(frame_count='5'), 'whole number'),
     (dict(captions='x'), 'no list'),
     (dict(captions=[dict(description='')]), 'sentence'),
-    (dict(captions=[3]), 'subscriptable'),
+    (dict(captions=[3]), r'captions.*0.*not an object'),
     (dict(questions=[dict(description='a')]), 'target_id'),
 ])
 def test_a_wrong_entry_is_named(change, what, build, entry):

@@ -1,9 +1,9 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Store the frames that a config samples, small, for fast loading.
 
-Can be stopped and started again: whole files with the same settings are
-reused.  To read the cache, give ``LoadVideoFrames`` the two options that this
-tool prints at its end.
+Can be stopped and started again: files with the same settings are checked
+byte for byte and reused.  To read the cache, give ``LoadVideoFrames`` the two
+options that this tool prints at its end.
 """
 import argparse
 import os
@@ -15,6 +15,7 @@ from mmengine.config import Config, DictAction
 
 from costa_mm.datasets.caching import CacheTask, largest_size, plan, store
 from costa_mm.datasets.compact import run_parallel
+from costa_mm.datasets.frame_cache import remove_leftovers
 
 
 def parse_args() -> argparse.Namespace:
@@ -58,6 +59,7 @@ def main() -> int:
         CacheTask(args.out, path, ids, side, max_size, args.quality)
         for path, ids in frames.items()
     ]
+    remove_leftovers(args.out)
     results = run_parallel(store, tasks, args.workers, 'videos')
     return report(tasks, results, tolerance)
 
