@@ -18,6 +18,7 @@ import costa_mm.engine
 import costa_mm.evaluation
 import costa_mm.visualization  # noqa: F401
 from costa_mm.engine.config import check_config
+from costa_mm.models.text_encoders import without_weights
 from costa_mm.registry import (HOOKS, METRICS, MODELS, PARAM_SCHEDULERS,
                                TRANSFORMS, VISUALIZERS)
 
@@ -42,13 +43,6 @@ SIZES.update({
     'ablations/table3b_concat.py': 245.7,
 })
 
-ROBERTA_BASE = dict(
-    model_type='roberta',
-    vocab_size=50265,
-    max_position_embeddings=514,
-    type_vocab_size=1,
-    layer_norm_eps=1e-5)
-
 
 @pytest.fixture(autouse=True)
 def scope():
@@ -67,11 +61,7 @@ def read(name: str) -> Config:
 
 def without_files(model: dict) -> dict:
     """The model config, told to take no weights and to ask no hub."""
-    model = copy.deepcopy(model)
-    text = model['text_encoder']
-    text.pop('model_name', None)
-    text.update(pretrained=False, config=ROBERTA_BASE)
-    return model
+    return {**model, 'text_encoder': without_weights(model['text_encoder'])}
 
 
 def shrink(model: dict) -> dict:

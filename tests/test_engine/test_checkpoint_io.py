@@ -114,6 +114,18 @@ def test_a_part_is_enough_to_start_from():
         load_weights(target, state, 'a.pth', whole=True)
 
 
+def test_weights_of_one_part_are_enough_to_start_from():
+    source, target = model(), model()
+    part = {'0.weight': source[0].weight}  # one of four, all of the file
+    load_weights(target, part, 'a.pth', whole=False)
+    assert torch.equal(target[0].weight, source[0].weight)
+    mostly_foreign = {**part, 'x': torch.zeros(1), 'y': torch.zeros(1)}
+    with pytest.raises(ValueError, match='another model'):
+        load_weights(target, mostly_foreign, 'a.pth', whole=False)
+    with pytest.raises(ValueError, match='another model'):
+        load_weights(target, {}, 'a.pth', whole=False)
+
+
 def test_what_a_module_leaves_out_is_not_missed():
     own = model()
 

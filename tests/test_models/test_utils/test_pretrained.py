@@ -1,7 +1,9 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 import argparse
+import ast
 import runpy
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ import torch
 from mmengine.config import Config
 from torch.testing import assert_close
 
+from costa_mm.engine.checkpoint_io import load_weights
+from costa_mm.models.text_encoders import tokenization, without_weights
 from costa_mm.models.utils.pretrained import (backbone_names, fit_time,
                                               load_mapped_weights)
 from costa_mm.registry import MODELS
@@ -18,9 +22,11 @@ ROOT = Path(__file__).resolve().parents[3]
 TOOL = ROOT / 'tools' / 'model_converters' / 'make_costa_init.py'
 
 
-def full_pathways():
+@lru_cache(maxsize=None)
+def full_pathways(**temporal):
     """Both ResNets of the paper's size, without memory."""
     cfg = Config.fromfile(ROOT / 'configs' / 'costa_hcstvg.py').model.backbone
+    cfg.temporal.update(temporal)
     with torch.device('meta'):
         return MODELS.build(cfg)
 
@@ -35,33 +41,49 @@ def test_a_2d_weight_is_inflated():
     assert fit_time(three, (4, 3, 1, 1, 1)) is three  # not invented
 
 
+def shapes(state):
+    return {k: tuple(v.shape) for k, v in state.items()}
+
+
 @pytest.mark.parametrize('dressing', ['torchvision', 'mmpretrain', 'ddp'])
 def test_resnet101_by_the_names_of_its_sources(dressing):
     # the body of STCAT's released model has torchvision's names and shapes
-    spatial = full_pathways().spatial
-    names = spatial.state_dict()
-    assert names['layer3.22.conv3.weight'].shape == (1024, 256, 1, 1)
+    body = published_names('stcat', 'vis_encoder.0.body.')
+    assert body['layer3.22.conv3.weight'].shape == (1024, 256, 1, 1)
     prefix = dict(torchvision='', mmpretrain='backbone.', ddp='module.')
-    state = {prefix[dressing] + n: v for n, v in names.items()}
+    state = {prefix[dressing] + n: v for n, v in body.items()}
     head = 'head.fc.' if dressing == 'mmpretrain' else 'fc.'
-    state[head + 'weight'] = torch.empty(1000, 2048, device='meta')
+    state[head + 'weight'] = torch.zeros(1).expand(1000, 2048)
     ours = backbone_names(state, 'backbone.spatial.')
-    assert set(ours) == {f'backbone.spatial.{n}' for n in names}
+    own = full_pathways().spatial.state_dict()
+    assert shapes(ours) == {
+        f'backbone.spatial.{n}': tuple(v.shape)
+        for n, v in own.items() if 'num_batches' not in n}
 
 
-def test_i3d_by_mmaction2s_names():
-    names = full_pathways().temporal.state_dict()
-    for name, shape in (('conv1.conv.weight', (64, 3, 5, 7, 7)),
-                        ('conv1.bn.running_var', (64, )),
-                        ('layer1.0.conv1.conv.weight', (64, 64, 3, 1, 1)),
-                        ('layer2.0.downsample.conv.weight', (512, 256, 1, 1,
-                                                             1)),
-                        ('layer4.1.conv1.conv.weight', (512, 2048, 3, 1, 1))):
-        assert names[name].shape == shape
-    state = {f'backbone.{n}': v for n, v in names.items()}
+def zoo(name):
+    """Weights by the names and shapes of a config of mmaction2's model zoo."""
+    import mmaction
+    folder = Path(mmaction.__file__).parent / '.mim/configs/_base_/models'
+    cfg = Config.fromfile(folder / f'{name}.py').model.backbone
+    with torch.device('meta'):
+        pathway = MODELS.build(
+            {**cfg, 'type': f'mmaction.{cfg.type}', 'pretrained': None})
+    state = {f'backbone.{n}': v for n, v in pathway.state_dict().items()}
     state['cls_head.fc_cls.weight'] = torch.empty(400, 2048, device='meta')
-    ours = backbone_names(state, 'backbone.temporal.')
-    assert set(ours) == {f'backbone.temporal.{n}' for n in names}
+    return state
+
+
+@pytest.mark.parametrize('name,change', [
+    ('i3d_r50', {}),
+    # as the docs of make_costa_init.py say
+    ('slowonly_r50', dict(conv1_kernel=(1, 7, 7), inflate=(0, 0, 1, 1))),
+])
+def test_3d_pathways_by_mmaction2s_names(name, change):
+    ours = backbone_names(zoo(name), 'backbone.temporal.')
+    own = shapes(full_pathways(**change).temporal.state_dict())
+    assert shapes(ours) == {f'backbone.temporal.{n}': s
+                            for n, s in own.items()}
 
 
 def random_like(state):
@@ -96,6 +118,42 @@ def test_matching_nothing_is_an_error():
         load_mapped_weights(model, {'encoder.weight': torch.zeros(2)})
 
 
+def test_counters_of_norms_are_not_missed():
+    model = torch.nn.BatchNorm1d(2)
+    state = model.state_dict()
+    state.pop('num_batches_tracked')
+    assert load_mapped_weights(model, state).missing == []
+    with pytest.raises(ValueError, match='right checkpoint'):
+        load_mapped_weights(model, dict(num_batches_tracked=torch.tensor(3)))
+
+
+def test_tool_asks_no_hub(tmp_path, monkeypatch, capsys):
+    text = tiny_model.text_cfg()
+    monkeypatch.setitem(tokenization._CONFIGS, 'roberta-base', text['config'])
+    named = dict(type='costa_mm.HFTextEncoder', out_channels=tiny_model.C)
+    config = tmp_path / 'tiny.py'
+    Config(dict(model=tiny_model.grounder_cfg(text_encoder=named))).dump(
+        config)
+    image = MODELS.build(tiny_model.spatial_cfg())
+    state = random_like(image.state_dict())
+    torch.save(state, tmp_path / 'image.pth')
+    monkeypatch.setattr(sys, 'argv', [
+        str(TOOL), str(config), str(tmp_path / 'out.pth'), '--image',
+        str(tmp_path / 'image.pth'), '--cfg-options',
+        'model.text_encoder.max_length=7'
+    ])
+    runpy.run_path(str(TOOL), run_name='__main__')
+    written = torch.load(tmp_path / 'out.pth', weights_only=True)
+    # of the text encoder, which was not loaded, nothing
+    assert set(written['state_dict']) == {f'backbone.spatial.{n}'
+                                          for n in state}
+    # and such a file is enough to start from
+    model = tiny_model.build(tiny_model.grounder_cfg(), seed=5)
+    load_weights(model, written, 'out.pth', whole=False)
+    for n, v in state.items():
+        assert_close(model.backbone.spatial.state_dict()[n], v)
+
+
 def test_tool(tmp_path, monkeypatch, capsys):
     cfg = Config(dict(model=tiny_model.grounder_cfg()))
     config = tmp_path / 'tiny.py'
@@ -126,17 +184,25 @@ def test_tool(tmp_path, monkeypatch, capsys):
     assert 'missing: 0' in capsys.readouterr().out
 
 
+def published_names(method, prefix=''):
+    """Tensors without memory below a prefix of a published checkpoint."""
+    file = ROOT / 'tests' / 'data' / f'{method}_full_state_dict_names.txt'
+    pairs = [line.split('\t') for line in file.read_text().splitlines()]
+    return {
+        name.removeprefix(prefix): torch.zeros(1).expand(
+            ast.literal_eval(shape))
+        for name, shape in pairs if name.startswith(prefix)
+    }
+
+
 def mdetr_state():
     """MDETR's names and shapes: TubeDETR's without what it added."""
-    lines = (ROOT / 'tests' / 'data' /
-             'tubedetr_full_state_dict_names.txt').read_text().splitlines()
     added = ('transformer.time_embed', 'transformer.fast_', 'sted_embed')
-    state = {}
-    for line in lines:
-        name, shape = line.split('\t')
-        if not name.startswith(added):
-            shape = [int(n) for n in shape.strip('()').split(',') if n.strip()]
-            state[name] = torch.zeros(1).expand(shape)  # no memory
+    state = {
+        name: value
+        for name, value in published_names('tubedetr').items()
+        if not name.startswith(added)
+    }
     state['class_embed.weight'] = torch.zeros(256, 256)
     state['contrastive_align_projection_text.weight'] = torch.zeros(64, 256)
     return state
@@ -148,14 +214,7 @@ def test_mdetrs_names_and_shapes_fit_the_papers_model():
     args = argparse.Namespace(backbone='resnet101')
     out = convert_checkpoint(dict(model=mdetr_state(), args=args), MDETR_COSTA)
     cfg = Config.fromfile(ROOT / 'configs' / 'costa_hcstvg.py').model
-    cfg.text_encoder.pop('model_name')
-    cfg.text_encoder.update(
-        pretrained=False,
-        config=dict(
-            model_type='roberta',
-            vocab_size=50265,
-            max_position_embeddings=514,
-            type_vocab_size=1))
+    cfg.text_encoder = without_weights(cfg.text_encoder)
     with torch.device('meta'):
         own = MODELS.build(cfg).state_dict()
     state = out.checkpoint['state_dict']
