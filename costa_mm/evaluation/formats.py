@@ -49,7 +49,8 @@ def write_hcstvg_challenge(records: Sequence[SampleRecord],
             raise ValueError(
                 f'video {video!r} has two sentences (the second is sample '
                 f'{record.sample_id!r}); the HC-STVG challenge file holds one '
-                "per video, write format='tubes' instead")
+                "per video, write format='tubes' instead "
+                '(tools/test.py --format tubes)')
         try:
             out[video] = challenge_entry(record.pred)
         except ValueError as e:

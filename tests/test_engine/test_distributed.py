@@ -138,6 +138,18 @@ def test_a_dead_process_ends_the_others(launch_pair, tmp_path):
     assert join(pair, timeout=20)[1] not in (0, None)
 
 
+def test_a_hanging_process_ends_the_others(launch_pair, tmp_path):
+    pair = launch_pair(
+        tmp_path,
+        env_cfg=dict(dist_cfg=dict(backend='gloo', timeout=15)),
+        **{'train_dataloader.dataset.sleep': 0.02})
+    wait_for(tmp_path / 'iter_2.pth')
+    os.kill(pair[0].pid, signal.SIGSTOP)
+    pair[1].join(90)
+    os.kill(pair[0].pid, signal.SIGKILL)
+    assert join(pair)[1] not in (0, None)
+
+
 def test_skipping_keeps_processes_in_step(launch_pair, tmp_path):
     changes = dict(PLAIN)
     changes.update({

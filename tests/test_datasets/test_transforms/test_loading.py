@@ -20,8 +20,10 @@ def results_for(clip, ids, **more):
         **more)
 
 
-@pytest.mark.parametrize('reader', [None, dict(type='costa_mm.PyAVReader'),
-                                    PyAVReader(num_threads=2)])
+@pytest.mark.parametrize('reader', [
+    None, dict(type='costa_mm.PyAVReader'), PyAVReader(num_threads=2),
+    dict(type='costa_mm.DecordReader')
+])
 def test_frames_are_the_asked_ones(clip, reader):
     results = LoadVideoFrames(reader=reader)(results_for(clip, [0, 13, 47]))
     assert [read_number(i) for i in results['imgs']] == [0, 13, 47]
