@@ -10,7 +10,7 @@ import argparse
 import html
 import os
 import sys
-from typing import List, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from costa_mm.apis import STVGInferencer, TubeResult
 from costa_mm.apis.outputs import color_of
@@ -31,16 +31,24 @@ INTRO = ('Choose a video, write what to look for, one sentence per line. '
          'Every sentence gets a tube: when the event happens and where its '
          'object is, frame by frame.')
 CSS = """
-.tubes {border-collapse: collapse; width: 100%}
-.tubes td, .tubes th {padding: 4px 8px; text-align: left;
+#table .tubes {border-collapse: collapse; width: 100%}
+#table .tubes, #table .tubes * {border: 0}
+#table .tubes td, #table .tubes th {padding: 6px 8px; text-align: left;
   border-bottom: 1px solid var(--border-color-primary)}
-.tubes td:nth-child(2) {overflow-wrap: anywhere}
-.tubes td:first-child {white-space: nowrap}
-.swatch {display: inline-block; width: 1em; height: 1em; border-radius: 3px}
+#table .tubes td:nth-child(2) {overflow-wrap: anywhere}
+#table .tubes td:first-child {white-space: nowrap}
+.swatch {display: inline-block; width: 1em; height: 1em; border-radius: 3px;
+  vertical-align: -0.1em; margin-right: 0.3em}
+.frames {opacity: 0.75; font-size: 0.9em}
 .absent {opacity: 0.6}
+#timelines .grid-wrap, #maps .grid-wrap {max-height: none; min-height: 0}
 #timelines .thumbnail-item, #maps .thumbnail-item {aspect-ratio: auto;
   height: auto}
+.gallery-container:has(.preview) {min-height: 620px}
+/* Trimming would fetch a program from another machine. */
+#input-video button[aria-label^="Trim"] {display: none}
 """
+VIDEO_HEIGHT = 380  # pixels
 Example = List[str]  # path of a video, its sentences
 
 
@@ -49,21 +57,28 @@ def results_table(results: List[TubeResult]) -> str:
     rows = []
     for i, result in enumerate(results):
         red, green, blue = color_of(i)
-        start, end = result.span
-        when = f'frames {start} to {end - 1}'
-        if result.span_seconds is not None:
-            when += ' ({:.2f} s to {:.2f} s)'.format(*result.span_seconds)
-        if not result.found:
-            when = f'not in this video (best guess: {when})'
         kind = '' if result.found else ' class="absent"'
         rows.append(
             f'<tr{kind}><td><span class="swatch" style="background: '
             f'rgb({red}, {green}, {blue})"></span> {i + 1}</td>'
-            f'<td>{html.escape(result.sentence)}</td><td>{when}</td>'
+            f'<td>{html.escape(result.sentence)}</td><td>{_when(result)}</td>'
             f'<td>{result.confidence:.2f}</td></tr>')
     return ('<table class="tubes"><tr><th></th><th>sentence</th>'
             '<th>when</th><th>confidence</th></tr>' + ''.join(rows) +
             '</table>')
+
+
+def _when(result: TubeResult) -> str:
+    """Seconds, where they are known, above frames."""
+    start, end = result.span
+    lines = [f'frames {start} to {end - 1}']
+    if result.span_seconds is not None:
+        lines.insert(0, '{:.2f} s to {:.2f} s'.format(*result.span_seconds))
+    if not result.found:
+        lines[0] = f'best guess: {lines[0]}'
+        lines.insert(0, 'not in this video')
+    lines[1:] = [f'<span class="frames">{x}</span>' for x in lines[1:]]
+    return '<br>'.join(lines)
 
 
 def synthetic_examples(folder: str, num: int = 3) -> List[Example]:
@@ -131,19 +146,19 @@ def build_app(service: GroundingService,
         return (answer.video, results_table(answer.results),
                 answer.timelines, answer.attention, answer.json, answer.video)
 
-    limits = service.limits
     with gr.Blocks(title='costa_mm', analytics_enabled=False,
                    delete_cache=(3600, 24 * 3600)) as app:
-        gr.Markdown(f'# {TITLE}\n{INTRO}')
+        limits = service.limits
+        gr.Markdown(f'# {TITLE}\n{INTRO}  \nAt most {limits.megabytes:g} MB '
+                    f'and {limits.seconds:g} s of video, {limits.sentences} '
+                    'sentences.')
         with gr.Row():
             with gr.Column():
-                video = gr.Video(
-                    label=f'Video (at most {limits.megabytes:g} MB, '
-                    f'{limits.seconds:g} s)', sources=['upload'],
-                    elem_id='input-video')
+                video = gr.Video(label='Video', sources=['upload'],
+                                 height=VIDEO_HEIGHT, elem_id='input-video')
                 sentences = gr.Textbox(
-                    label=f'Sentences, one per line (at most '
-                    f'{limits.sentences})', lines=3, elem_id='sentences',
+                    label='Sentences, one per line', lines=3,
+                    elem_id='sentences',
                     placeholder='the man in red opens the door')
                 attention = gr.Checkbox(
                     label='also show where the model looks',
@@ -153,25 +168,46 @@ def build_app(service: GroundingService,
                     gr.Examples([list(e) for e in examples],
                                 [video, sentences], label='Examples')
             with gr.Column():
-                tubes = gr.Video(label='Tubes', show_label=False,
-                                 interactive=False, autoplay=True, loop=True,
-                                 buttons=[], elem_id='output-video')
-                table = gr.HTML(elem_id='table')
-                with gr.Row():
-                    save_json = gr.DownloadButton('Download JSON',
-                                                  elem_id='save-json')
-                    save_video = gr.DownloadButton('Download video',
-                                                   elem_id='save-video')
-        gallery = dict(object_fit='contain', height='auto')
-        timelines = gr.Gallery(label='Start, end and attendance over time',
-                               elem_id='timelines', columns=2, **gallery)
-        maps = gr.Gallery(label='Where the model looks', elem_id='maps',
-                          columns=1, **gallery)
+                tubes = gr.Video(label='Tubes', interactive=False,
+                                 autoplay=True, loop=True, buttons=[],
+                                 height=VIDEO_HEIGHT, elem_id='output-video')
+                with gr.Column(visible=False) as found:
+                    table = gr.HTML(elem_id='table')
+                    with gr.Row():
+                        save_json = gr.DownloadButton('Download JSON',
+                                                      elem_id='save-json')
+                        save_video = gr.DownloadButton('Download video',
+                                                       elem_id='save-video')
+        with gr.Column(visible=False) as curves:
+            timelines = _gallery('Start, end and attendance over time',
+                                 'timelines', columns=2)
+        with gr.Column(visible=False) as heat:
+            maps = _gallery('Where the model looks', 'maps', columns=1)
+
+        def hide() -> Tuple:
+            return (None, *[gr.Column(visible=False)] * 3)
+
+        def show(pictures: Optional[list]) -> Tuple:
+            return (*[gr.Column(visible=True)] * 2,
+                    gr.Column(visible=bool(pictures)))
+
+        aside = dict(api_visibility='private', show_progress='hidden')
         button.click(
+            hide, None, [tubes, found, curves, heat], queue=False, **aside
+        ).then(
             ground, [video, sentences, attention],
             [tubes, table, timelines, maps, save_json, save_video],
-            api_name='ground', concurrency_limit=1, show_progress_on=tubes)
+            api_name='ground', concurrency_limit=1, show_progress_on=tubes
+        ).success(show, maps, [found, curves, heat], **aside)
     return app.queue(max_size=64)
+
+
+def _gallery(title: str, name: str, columns: int) -> 'gr.Gallery':
+    """Pictures under a heading, as high as they are."""
+    gr.Markdown(f'### {title}')
+    return gr.Gallery(show_label=False, elem_id=name, columns=columns,
+                      object_fit='contain', height='auto', interactive=False,
+                      buttons=['download', 'fullscreen'])
 
 
 def launch(app: 'gr.Blocks', service: GroundingService, host: str, port: int,
@@ -244,7 +280,15 @@ def main() -> int:
         return 1
     app = build_app(service, examples)
     allowed = [args.examples] if args.examples else []
-    launch(app, service, args.host, args.port, allowed_paths=allowed)
+    try:
+        address = launch(app, service, args.host, args.port, quiet=True,
+                         allowed_paths=allowed, prevent_thread_lock=True)
+    except OSError:
+        print(f'cannot listen on {args.host}, port {args.port}: is it in '
+              'use? choose another with --port', file=sys.stderr)
+        return 1
+    print(f'the page is at {address} (Ctrl+C ends it)', flush=True)
+    app.block_thread()
     return 0
 
 

@@ -7,6 +7,7 @@ and a Chromium, Debian's or Playwright's own.
 import importlib.util
 import json
 import os
+import re
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -96,13 +97,13 @@ def ask(page, path, sentences):
     page.click('#find')
 
 
-def error_of(page):
-    """The message that appears, closed again."""
-    toast = page.wait_for_selector('.toast-body.error')
-    text = toast.inner_text()
-    page.click('.toast-close')
-    page.wait_for_selector('.toast-body.error', state='detached')
-    return text
+def see_error(page, text):
+    """Wait for a message and close it, and the browser's own, if any."""
+    toasts = page.locator('.toast-body.error')
+    toasts.filter(has_text=text).wait_for()
+    while toasts.count():
+        toasts.first.locator('.toast-close').click()
+        page.wait_for_timeout(300)
 
 
 def download(page, selector):
@@ -126,10 +127,10 @@ def test_upload_two_sentences_and_download(page, video, colour_finder):
     page.wait_for_selector('#table table.tubes')
     rows = page.locator('#table tr').all_inner_texts()[1:]
     assert [r.split('\t')[1:] for r in rows] == [
-        [RED, 'frames 10 to 19 (1.00 s to 2.00 s)', '0.90'],
-        [GREEN, 'frames 0 to 29 (0.00 s to 3.00 s)', '0.90'],
-        ['the blue <b>one</b>', 'not in this video (best guess: frames 0 to '
-         '29 (0.00 s to 3.00 s))', '0.05']]
+        [RED, '1.00 s to 2.00 s\nframes 10 to 19', '0.90'],
+        [GREEN, '0.00 s to 3.00 s\nframes 0 to 29', '0.90'],
+        ['the blue <b>one</b>', 'not in this video\nbest guess: 0.00 s to '
+         '3.00 s\nframes 0 to 29', '0.05']]
     page.wait_for_selector('#timelines img')
     assert page.locator('#timelines .grid-container img').count() == 3
     page.wait_for_function(
@@ -143,16 +144,28 @@ def test_upload_two_sentences_and_download(page, video, colour_finder):
     content, event = download(page, '#save-video')
     assert event.suggested_filename == 'squares.mp4'
     assert content[4:8] == b'ftyp'
+    assert not page.is_visible('#maps')  # they were not asked for
+    page.fill('#sentences textarea', '')
+    page.click('#find')
+    see_error(page, 'Write a sentence')
+    for part in ('#table table', '#timelines', '#save-json'):
+        assert not page.is_visible(part)  # nothing of the answer before
 
 
 def test_an_example_and_attention(page):
     page.click('text=' + GREEN)
     page.wait_for_selector('#input-video video')
+    trim = page.locator('#input-video button[aria-label^="Trim"]')
+    assert trim.count() == 1 and not trim.is_visible()  # it needs a network
     page.check('#attention input')
     page.click('#find')
     page.wait_for_selector('#maps img')
     rows = page.locator('#table tr').all_inner_texts()[1:]
     assert len(rows) == 1 and GREEN in rows[0]
+    clipped, = page.evaluate(
+        "[...document.querySelectorAll('#maps .grid-wrap')].map("
+        'e => e.scrollHeight - e.clientHeight)')
+    assert clipped <= 1  # the whole picture is seen
 
 
 def test_bad_input_gets_a_clear_message(page, video, tmp_path):
@@ -160,17 +173,17 @@ def test_bad_input_gets_a_clear_message(page, video, tmp_path):
     text.write_text('this is not a video\n' * 50)
     empty.touch()
     ask(page, None, RED)
-    assert 'Choose or upload a video first' in error_of(page)
+    see_error(page, 'Choose or upload a video first')
     ask(page, text, RED)
-    assert 'The file "notes.mp4" is no video that can be' in error_of(page)
+    see_error(page, 'The file "notes.mp4" is no video that can be')
     page.reload()
     ask(page, empty, RED)
-    assert 'The file "empty.mp4" is empty (0 bytes)' in error_of(page)
+    see_error(page, 'The file "empty.mp4" is empty (0 bytes)')
     page.reload()
     ask(page, video, ' \n ')
-    assert 'Write a sentence' in error_of(page)
+    see_error(page, 'Write a sentence')
     ask(page, None, '😀' * 10000)
-    assert 'A sentence has 10,000 characters' in error_of(page)
+    see_error(page, 'A sentence has 10,000 characters')
     ask(page, None, RED)  # and it still answers
     page.wait_for_selector('#table table.tubes')
 
@@ -179,7 +192,7 @@ def test_files_over_the_limit_are_not_uploaded(page, tmp_path):
     path = tmp_path / 'large.mp4'
     path.write_bytes(bytes(2100000))
     page.set_input_files('#input-video input[type=file]', str(path))
-    assert 'size' in error_of(page).lower()
+    see_error(page, re.compile('size', re.I))
 
 
 # ------------------------------------------------------- without a browser
@@ -243,3 +256,12 @@ def test_mistakes_on_the_command_line(webapp, monkeypatch, capsys):
     monkeypatch.setattr(sys, 'argv', ['webapp.py', '--model', 'no.py'])
     assert webapp.main() == 1
     assert 'there is no config file no.py' in capsys.readouterr().err
+
+
+def test_a_port_in_use(webapp, address, colour_finder, monkeypatch, capsys):
+    port = urlparse(address).port
+    monkeypatch.setattr(sys, 'argv', ['webapp.py', '--port', str(port)])
+    monkeypatch.setattr(webapp, 'STVGInferencer',
+                        lambda *args, **kwargs: colour_finder)
+    assert webapp.main() == 1
+    assert f'port {port}: is it in use?' in capsys.readouterr().err
