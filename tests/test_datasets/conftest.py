@@ -63,6 +63,24 @@ def write_video(path: Path,
     return path
 
 
+def break_last_packet(clip: Path, path: Path) -> Path:
+    """Copy a video; the container lists a last frame that it lacks."""
+    with av.open(str(clip)) as source, av.open(str(path), 'w') as target:
+        stream = source.streams.video[0]
+        out = target.add_stream_from_template(stream)
+        packets = [p for p in source.demux(stream) if p.size]
+        last = max(packets, key=lambda p: p.pts)
+        for packet in packets:
+            if packet is last:
+                broken = av.Packet(b'\0\0\0\1\0')
+                broken.pts, broken.dts = packet.pts, packet.dts
+                broken.time_base = packet.time_base
+                packet = broken
+            packet.stream = out
+            target.mux(packet)
+    return path
+
+
 def ffmpeg(*args: object) -> None:
     """Run FFmpeg's command line, for what PyAV cannot write."""
     exe = pytest.importorskip('imageio_ffmpeg').get_ffmpeg_exe()

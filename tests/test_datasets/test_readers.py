@@ -5,7 +5,8 @@ import shutil
 import av
 import numpy as np
 import pytest
-from test_datasets.conftest import ffmpeg, read_number, write_video
+from test_datasets.conftest import (break_last_packet, ffmpeg, read_number,
+                                    write_video)
 
 from costa_mm.datasets import DecordReader, PyAVReader, VideoReadError
 from costa_mm.datasets.pyav_backend import PyAVVideo
@@ -177,20 +178,7 @@ def test_no_file_handle_stays_open(reader, clip):
 
 
 def test_broken_last_packet_leaves_the_others_readable(clip, tmp_path):
-    path = tmp_path / 'tail.mkv'
-    with av.open(str(clip)) as source, av.open(str(path), 'w') as target:
-        stream = source.streams.video[0]
-        out = target.add_stream_from_template(stream)
-        packets = [p for p in source.demux(stream) if p.size]
-        last = max(packets, key=lambda p: p.pts)
-        for packet in packets:
-            if packet is last:
-                broken = av.Packet(b'\0\0\0\1\0')
-                broken.pts, broken.dts = packet.pts, packet.dts
-                broken.time_base = packet.time_base
-                packet = broken
-            packet.stream = out
-            target.mux(packet)
+    path = break_last_packet(clip, tmp_path / 'tail.mkv')
     for reader in READERS:
         assert read_number(reader.read(str(path), [44])[0]) == 44
         with pytest.raises(VideoReadError):

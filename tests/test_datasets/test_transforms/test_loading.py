@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 import torch
-from test_datasets.conftest import read_number
+from test_datasets.conftest import break_last_packet, read_number
 
 from costa_mm.datasets import (CleanSentence, ClipColorJitter,
                                LoadTubeAnnotations, LoadVideoFrames,
@@ -41,6 +41,16 @@ def test_frames_that_the_container_only_promises_are_dropped(clip):
     results = LoadVideoFrames()(results)
     assert results['frame_ids'].tolist() == [0, 30]
     assert len(results['imgs']) == 2
+
+
+@pytest.mark.parametrize('reader', ['PyAVReader', 'DecordReader'])
+def test_a_container_that_lists_a_frame_too_many(reader, clip, tmp_path):
+    path = break_last_packet(clip, tmp_path / 'tail.mkv')
+    load = LoadVideoFrames(reader=dict(type=f'costa_mm.{reader}'))
+    assert load.reader.probe(str(path)).num_frames == 48
+    results = load(results_for(path, [0, 30, 44, 46, 47]))
+    assert results['frame_ids'].tolist() == [0, 30, 44]
+    assert [read_number(i) for i in results['imgs']] == [0, 30, 44]
 
 
 def test_a_cut_off_video_raises(clip, test_data):
