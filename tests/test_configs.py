@@ -3,6 +3,7 @@
 import ast
 import copy
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,13 @@ def read(name: str) -> Config:
 def without_files(model: dict) -> dict:
     """The model config, told to take no weights and to ask no hub."""
     return {**model, 'text_encoder': without_weights(model['text_encoder'])}
+
+
+@lru_cache(maxsize=None)
+def full_size(name: str) -> torch.nn.Module:
+    """The model at its own size: shapes without memory."""
+    with torch.device('meta'):
+        return MODELS.build(without_files(read(name).model))
 
 
 def shrink(model: dict) -> dict:
@@ -153,9 +161,7 @@ def test_parts_are_built(name):
 
 @pytest.mark.parametrize('name', PAPER)
 def test_full_size(name):
-    cfg = without_files(read(name).model)
-    with torch.device('meta'):  # shapes without memory
-        model = MODELS.build(cfg)
+    model = full_size(name)
     count = sum(v.numel() for v in model.state_dict().values()) / 1e6
     assert count == pytest.approx(SIZES[name], abs=1.0)
     names = list(model.named_parameters(remove_duplicate=False))
@@ -163,9 +169,7 @@ def test_full_size(name):
 
 
 def test_parts_have_their_known_sizes():
-    cfg = without_files(read('costa_hcstvg.py').model)
-    with torch.device('meta'):
-        model = MODELS.build(cfg)
+    model = full_size('costa_hcstvg.py')
 
     def millions(part):
         return sum(v.numel() for v in part.state_dict().values()) / 1e6
@@ -182,9 +186,7 @@ def test_parts_have_their_known_sizes():
 
 @pytest.mark.parametrize('name', PAPER)
 def test_batch_norms_stem_and_first_stage_are_frozen(name):
-    cfg = without_files(read(name).model)
-    with torch.device('meta'):
-        model = MODELS.build(cfg).train()
+    model = full_size(name).train()
     for part in (model.backbone.spatial, model.backbone.temporal):
         if part is None:
             continue
@@ -275,6 +277,81 @@ def test_pipelines_on_a_real_clip(name, test_data):
             h, w = frames.shape[-2:]
             limit = torch.tensor([w, h, w, h]) + 1e-3
             assert (sample.gt_boxes <= limit).all()
+
+
+@pytest.mark.parametrize('name', PAPER)
+def test_the_model_is_the_papers(name):
+    model = full_size(name)
+    neck, head = model.neck, model.head
+    # what helps small models that start from nothing is not the paper's
+    assert not neck.pos_in_tokens and head.loss_cell is None
+    assert isinstance(neck.input_norm, torch.nn.Identity)
+    assert head.spatial_decoder.object_query.prior is None
+    assert len(neck.spatial_layers) == 6
+    assert len(neck.temporal_layers) == (0 if 'encoder' in name or
+                                         'neither' in name else 6)
+    assert len(head.temporal_decoder.layers) == 6
+    assert len(head.spatial_decoder.layers) == 6
+    for layer in (*neck.spatial_layers, *head.temporal_decoder.layers):
+        assert layer.self_attn.num_heads == 8
+        assert layer.self_attn.dropout == 0.1
+        assert layer.ffn.layers[0][0].weight.shape == (2048, 256)
+    beta = re.search(r'beta(\d+)', name)
+    assert head.beta == (int(beta.group(1)) / 100 if beta else 0.9)
+    assert not head.beta_per_frame and head.box_average == 'video'
+    weights = dict(bbox=5., giou=3. if 'vidstg' in name else 4., span=10.,
+                   attend_enc=2., attend_dec=2.)
+    for loss, weight in weights.items():
+        assert getattr(head, f'loss_{loss}').loss_weight == weight
+    assert head.loss_span.options == dict(
+        sigma=2., direction='pred_true', average='video')
+    for loss in (head.loss_attend_enc, head.loss_attend_dec):
+        assert loss.options == dict(outside_weight=0.3, average='video')
+    assert model.test_cfg.two_pass and model.test_cfg.span_ends == 'sampled'
+    assert model.test_cfg.window is None
+
+
+@pytest.mark.parametrize('name', PAPER)
+def test_the_recipe_is_the_lineages(name):
+    cfg, vidstg = read(name), 'vidstg' in name
+    epochs, drop = (10, 8) if vidstg else (90, 50)
+    assert cfg.train_cfg.max_epochs == cfg.param_scheduler.end == epochs
+    schedules = cfg.param_scheduler.schedules
+    assert schedules.rest.milestones == [drop] and schedules.rest.gamma == .1
+    assert schedules.rest.get('warmup', 0) == (0.01 if vidstg else 0)
+    if not vidstg:
+        linear = dict(warmup=0.01, to_zero=True)
+        assert schedules.text == linear == schedules.temporal
+    assert cfg.optim_wrapper.clip_grad.max_norm == 0.1
+    ema, = (h for h in cfg.custom_hooks if h.type == 'STVGEMAHook')
+    assert ema.momentum == pytest.approx(1 - 0.9998)
+    batch = cfg.train_dataloader.batch_size
+    assert batch == 1 and cfg.auto_scale_lr.base_batch_size == 8
+    train, test = (loader.dataset.pipeline
+                   for loader in (cfg.train_dataloader, cfg.test_dataloader))
+    sampling = [step for step in (*train, *test)
+                if step.type == 'SampleFrames']
+    key, rates = ('num_frames', [64, 128]) if vidstg else ('fps', [3.2, 6.4])
+    assert [step[key] for step in sampling] == rates
+    names = [step.type for step in train]
+    crop = names.index('RandomTemporalCrop')
+    assert train[crop].prob == 0.5
+    assert (crop < names.index('SampleFrames')) == vidstg
+    flip, = (step for step in train if step.type == 'FlipWithText')
+    assert flip.prob == 0.5 and 'ClipColorJitter' not in names
+    (plain, ), (first, cut, last) = next(
+        step for step in train if step.type == 'RandomBranch').branches
+    assert plain == last and plain.max_size == 720
+    assert sorted(plain.short_side) == [352, 384, 416, 448]
+    assert sorted(first.short_side) == [400, 500, 600]
+    assert (cut.min_size, cut.max_size, cut.tries) == (384, 600, 50)
+    resize, = (step for step in test if step.type == 'ResizeClip')
+    assert (resize.short_side, resize.max_size) == (448, 720)
+    protocols = cfg.test_evaluator.protocol
+    assert protocols == ['paper', f'stcat_{"vidstg" if vidstg else "hcstvg"}']
+    # never the best on a test split
+    best = cfg.default_hooks.checkpoint.save_best
+    assert best == ('stvg/m_vIoU' if 'holdout' in name else None)
 
 
 def test_rates_are_the_published_ones():

@@ -348,6 +348,57 @@ def test_blocks_are_computed_again_and_nobody_warns():
     assert set(count.values()) == {1}
 
 
+def saved_by(module, *args):
+    """Bytes that autograd keeps of a call, weights and buffers left out."""
+    own = {t.untyped_storage().data_ptr()
+           for t in (*module.parameters(), *module.buffers())}
+    sizes = {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            sizes[storage.data_ptr()] = storage.nbytes(), tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        out = module(*args)
+    return sum(size for size, _ in sizes.values()), out
+
+
+@pytest.mark.parametrize('folded', [True, False])
+def test_frozen_parts_keep_no_activations(folded):
+    model = build_frozen(efficient_conv_bn_eval=folded)
+    frames = torch.randn(2, 3, 64, 64)
+    kept, first = saved_by(
+        nn.Sequential(model.spatial.conv1, model.spatial.bn1,
+                      model.spatial.relu, model.spatial.maxpool,
+                      model.spatial.layer1), frames)
+    assert kept == 0 and not first.requires_grad
+    kept, first = saved_by(
+        nn.Sequential(model.temporal.conv1, model.temporal.layer1),
+        frames.unsqueeze(2))
+    assert kept == 0 and not first.requires_grad
+    kept, out = saved_by(model, frames.unsqueeze(2))
+    assert kept > 0 and out[0].requires_grad
+    model.requires_grad_(False)
+    assert saved_by(model, frames.unsqueeze(2))[0] == 0
+
+
+def test_folded_norms_keep_nothing_of_their_own():
+    """A frozen norm that trains its affine part would keep its input."""
+    kept = {}
+    for folded in (False, True):
+        model = build_frozen(efficient_conv_bn_eval=folded)
+        for norm in model.spatial.layer4.modules():
+            if isinstance(norm, nn.BatchNorm2d):
+                norm.requires_grad_(True)
+        stage = model.spatial.layer4
+        x = torch.randn(2, stage[0].conv1.in_channels, 64, 64)
+        kept[folded], out = saved_by(stage, x)
+        assert out.requires_grad
+    assert kept[True] < 0.8 * kept[False]
+
+
 def test_mixed_precision_keeps_maps_in_16_bits():
     connection = NormSumConnection(channels=8)
     one, two = torch.randn(2, 1, 8, 3, 4, 4).unbind()

@@ -137,6 +137,10 @@ def test_equation_6_is_a_mean_over_videos_of_means_over_frames():
 
 def test_equation_8_sums_all_parts_of_all_layers():
     outs, targets = simple()
+    # an event frame may lack a box; the object attends the event all the same
+    has_box = targets.has_box.clone()
+    has_box[0, 2] = False
+    targets = targets._replace(has_box=has_box)
     attend = dict(type='costa_mm.AttendanceLoss', loss_weight=2.)
     head = PlainHead(loss_attend_enc=attend, loss_attend_dec=attend)
     losses = head.loss_by_feat(outs, targets)
