@@ -171,7 +171,8 @@ def test_command_line_goes_on_where_it_was(tool, config, tmp_path,
         benchmark.main(args)
         assert done == ['fp32', 'bf16']
         text = capsys.readouterr().out
-        assert '2.000      2.00   1.00   0.001    50.0%' in text
+        assert [c.strip() for c in text.split('| fp32 ')[1].split('|')[1:6]] \
+            == ['2.000', '2.00', '1.00', '0.001', '50.0%']
         assert 'killed, most likely' in text and 'neck 0.500' in text
     rows = json.loads(out.read_text())['rows']
     assert rows[f'{config} fp32 train 3 32x48 1 cpu']['seconds'] == 2

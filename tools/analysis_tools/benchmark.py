@@ -21,6 +21,7 @@ its peak memory is its own: allocated memory on a GPU, resident memory on the
 CPU; "live" is what tensors take at once, counted alike on both.  Rates are
 compared with what large matrix products reach on the machine in the same
 precision.  With ``--json`` a run that was interrupted goes on where it was.
+Tables are Markdown.
 """
 import argparse
 import json
@@ -34,6 +35,8 @@ from benchmarking.loading import loading_times
 from benchmarking.machine import describe, matmul_rate
 from benchmarking.measuring import compare, measure_alone
 from benchmarking.subjects import Spec
+from benchmarking.tables import (compared_table, head_of_rows, loading_table,
+                                 parts_of, row_of)
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -66,11 +69,20 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument(
         '--rounds', type=int, default=5, help='the median counts')
     parser.add_argument(
+        '--alone-rounds',
+        type=int,
+        help='rounds of what is measured alone, 0 for none of it; by default '
+        '--rounds')
+    parser.add_argument(
         '--compare',
         action='store_true',
         help='also measure all configs and modes in turn in one process')
     parser.add_argument('--json', help='write the figures here as well')
     args = parser.parse_args(argv)
+    if args.alone_rounds is None:
+        args.alone_rounds = args.rounds
+    if args.rounds < 1 or args.alone_rounds < 0:
+        parser.error('--rounds is not positive')
     try:
         for spec in specs_of(args):
             spec.check()
@@ -143,7 +155,7 @@ def key_of(spec: Spec) -> str:
 
 def print_rows(specs: List[Spec], report: Report,
                args: argparse.Namespace) -> None:
-    """Measure what is missing and print one line for each."""
+    """Measure what is missing and print one line for each, then parts."""
     precisions = sorted({spec.precision for spec in specs})
     rates = {
         p: report.get('matmul', p, lambda p=p: matmul_rate(args.device, p))
@@ -151,39 +163,17 @@ def print_rows(specs: List[Spec], report: Report,
     }
     for name, rate in rates.items():
         print(f'matrix products, {name}: {rate / 1e12:.3f} TFLOP/s')
-    print(f"{'config':24}{'task':>9}{'T':>5}{'size':>9}{'B':>3}  "
-          f"{'mode':22}{'s':>9}{'peak GiB':>10}{'live':>7}{'TFLOP':>8}"
-          f"{'of rate':>9}")
+    print(f'\n{head_of_rows()}')
     for spec in specs:
         row = report.get(
-            'rows', key_of(spec),
-            lambda spec=spec: measure_alone(spec, args.rounds, args.threads))
-        name = os.path.splitext(os.path.basename(spec.config))[0]
-        print(f'{name[:23]:24}{spec.task:>9}{spec.frames:5}'
-              f"{'x'.join(map(str, spec.size)):>9}{spec.batch:3}  "
-              f'{spec.mode:22}{figures(row, rates[spec.precision])}',
-              flush=True)
-
-
-def figures(row: dict, rate: float) -> str:
-    """The right half of a line."""
-    if 'error' in row:
-        return f"  {row['error'][:60]}"
-    text = f"{row['seconds']:9.3f}{row['peak_bytes'] / 2**30:10.2f}"
-    if not row['flops']:
-        return text
-    share = row['flops'] / row['seconds'] / rate
-    return (f"{text}{row['live_bytes'] / 2**30:7.2f}"
-            f"{row['flops'] / 1e12:8.3f}{share:9.1%}")
-
-
-def print_parts(specs: List[Spec], report: Report) -> None:
-    """Seconds of the parts of every row."""
+            'rows', key_of(spec), lambda spec=spec: measure_alone(
+                spec, args.alone_rounds, args.threads))
+        print(row_of(spec, row, rates[spec.precision]), flush=True)
+    print('\nSeconds of parts:\n')
     for spec in specs:
         row = report.data['rows'][key_of(spec)]
         if 'error' not in row:
-            parts = ', '.join(f'{n} {s:.3f}' for n, s in row['parts'].items())
-            print(f'{spec.task} {spec.frames} {spec.mode}: {parts}')
+            print(parts_of(spec, row))
 
 
 def print_compared(specs: List[Spec], report: Report,
@@ -197,14 +187,7 @@ def print_compared(specs: List[Spec], report: Report,
             continue
         out = report.get('compared', ' | '.join(map(key_of, own)),
                          lambda own=own: compare(own, args.rounds))
-        print(f'in turn, median of {args.rounds}: {own[0].task}, '
-              f'{own[0].frames} frames of {own[0].size[0]} x '
-              f'{own[0].size[1]}, batch {own[0].batch}')
-        for name, seconds in out['seconds'].items():
-            other = out['difference'].get(name)
-            told = '' if other is None else f'  outputs differ by {other:.1e}'
-            print(f"  {name:50}{seconds:9.3f} s{out['ratio'][name]:7.3f}"
-                  f'{told}', flush=True)
+        print(f'\n{compared_table(own, out, args.rounds)}', flush=True)
 
 
 def print_loading(args: argparse.Namespace, report: Report) -> None:
@@ -214,11 +197,7 @@ def print_loading(args: argparse.Namespace, report: Report) -> None:
                          lambda config=config: loading_times(
                              config, args.rounds))
         for split, rows in out.items():
-            total = sum(rows.values())
-            print(f'loading, {config}, {split}: {total:.3f} s a sample, one '
-                  'process')
-            for name, seconds in rows.items():
-                print(f'  {name:24}{seconds:9.4f} s{seconds / total:7.1%}')
+            print(f'\n{loading_table(config, split, rows)}', flush=True)
 
 
 def main(argv=None) -> None:
@@ -230,14 +209,13 @@ def main(argv=None) -> None:
     machine = report.data['machine']
     print(', '.join(f'{k} {v}' for k, v in machine.items()))
     specs = specs_of(args)
-    if specs:
+    if specs and args.alone_rounds:
         print_rows(specs, report, args)
-        print_parts(specs, report)
-        if args.compare:
-            print_compared(specs, report, args)
+    if args.compare:
+        print_compared(specs, report, args)
     if 'loading' in args.task:
         print_loading(args, report)
-    print(f'done in {time.time() - began:.0f} s')
+    print(f'\ndone in {time.time() - began:.0f} s')
 
 
 if __name__ == '__main__':

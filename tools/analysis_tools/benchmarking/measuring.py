@@ -5,7 +5,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
-from typing import Callable, Dict, Iterator, List
+from typing import Callable, Dict, Iterator, List, Tuple
 
 import numpy as np
 import torch
@@ -30,12 +30,10 @@ def timed(run: Callable, device: str) -> float:
 
 def interleaved(runs: Dict[str, Callable], rounds: int,
                 device: str) -> Dict[str, List[float]]:
-    """Seconds of every call in every round, in turn, after one to warm up.
+    """Seconds of every call in every round, in turn.
 
     A machine that is busy for a while slows all of them alike.
     """
-    for run in runs.values():
-        run()
     out: Dict[str, List[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
@@ -116,6 +114,24 @@ def count(subject: Subject) -> Dict[str, int]:
     return dict(flops=counter.get_total_flops(), live_bytes=memory.peak)
 
 
+def timed_with_parts(subject: Subject, rounds: int,
+                     device: str) -> Tuple[List[float], Dict[str, float]]:
+    """Seconds of every round, and mean seconds of the parts.
+
+    On a GPU parts are told by waiting for it, which costs time: they get a
+    round of their own.
+    """
+    if device.startswith('cuda'):
+        times = [timed(subject.run, device) for _ in range(rounds)]
+        rounds = 1
+        with part_times(subject, device) as parts:
+            subject.run()
+    else:
+        with part_times(subject, device) as parts:
+            times = [timed(subject.run, device) for _ in range(rounds)]
+    return times, {name: total / rounds for name, total in parts.items()}
+
+
 def measure(spec: Spec, rounds: int, threads: int) -> dict:
     """Everything about one subject; meant for a process of its own.
 
@@ -129,15 +145,13 @@ def measure(spec: Spec, rounds: int, threads: int) -> dict:
         counted = dict(flops=None, live_bytes=None)
         if 'compile' in spec.options:
             subject.run()
+            subject.run()
         else:
             counted = count(subject)
-        subject.run()
         if spec.device.startswith('cuda'):
             torch.cuda.reset_peak_memory_stats(spec.device)
-        times = [timed(subject.run, spec.device) for _ in range(rounds)]
+        times, parts = timed_with_parts(subject, rounds, spec.device)
         peak = peak_bytes(spec.device)
-        with part_times(subject, spec.device) as parts:
-            subject.run()
     except (torch.OutOfMemoryError, MemoryError) as e:
         return dict(error=f'out of memory: {str(e)[:200]}')
     return dict(
@@ -160,12 +174,14 @@ def measure_alone(spec: Spec, rounds: int, threads: int) -> dict:
 def compare(specs: List[Spec], rounds: int) -> dict:
     """Interleaved times of several subjects.
 
-    Subjects of one config get the weights of its first one.
+    Subjects of one config get the weights of its first one.  The first run
+    of each, whose outputs are compared, warms it up.
 
     Returns:
         dict: 'seconds' and 'rounds' by mode, 'ratio' of the medians to the
         first subject, and 'difference', the largest difference of outputs to
-        the first subject as a part of its largest output.
+        the first subject as a part of its largest output; empty in training,
+        where each draws its own dropout.
     """
     first = specs[0]
     subjects, weights = {}, {}
@@ -181,6 +197,8 @@ def compare(specs: List[Spec], rounds: int) -> dict:
     reference = outputs[first.config + ' ' + first.mode]
     base = medians[first.config + ' ' + first.mode]
     scale = float(reference.abs().max())
+    if first.task == 'train':
+        outputs = {}
     return dict(
         seconds=medians,
         rounds=times,
