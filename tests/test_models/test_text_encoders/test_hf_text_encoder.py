@@ -97,6 +97,13 @@ def test_a_trained_models_dropout_is_on_in_training():
         encoder(SENTENCES).tokens, encoder(SENTENCES).tokens)
 
 
+def test_the_output_is_dropped_in_training_even_if_the_model_is_frozen():
+    encoder = build(text_cfg(frozen=True, dropout=0.5)).train()
+    share = (encoder(SENTENCES).tokens == 0).float().mean().item()
+    assert 0.3 < share < 0.7
+    assert encoder.eval()(SENTENCES).tokens.all()
+
+
 def test_a_frozen_model_is_not_in_the_state_dict():
     parent = Parent(build(text_cfg(frozen=True)))
     state = parent.state_dict()

@@ -27,6 +27,23 @@ def decode(boxes, logits, durations, ids, sizes, cfg=CFG, **kwargs):
     return decode_tubes(outs, metas, cfg)
 
 
+def test_the_last_layer_is_decoded():
+    torch.manual_seed(0)
+    outs = TubeOutputs(
+        boxes=torch.rand(3, 1, 4, 4) / 2 + .2,
+        span_logits=torch.randn(3, 1, 4, 2),
+        frame_mask=torch.zeros(1, 4, dtype=torch.bool),
+        attendance=torch.randn(3, 1, 4))
+    last = TubeOutputs(*(v[-1:] if i != 2 else v
+                         for i, v in enumerate(outs[:4])))
+    metas = [dict(frame_ids=range(4), num_frames=4, ori_shape=(8, 8))]
+    (one, ), (other, ) = (decode_tubes(o, metas, CFG) for o in (outs, last))
+    assert one.spans == other.spans
+    for name in ('boxes', 'start', 'end', 'attendance'):
+        np.testing.assert_array_equal(getattr(one, name),
+                                      getattr(other, name))
+
+
 @pytest.mark.parametrize('case', ['a', 'b', 'c_crossed', 'd_single',
                                   'e_ties'])
 def test_stcat_postprocess(golden, case):
