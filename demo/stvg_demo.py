@@ -65,7 +65,7 @@ def main() -> int:
             batch_size=args.batch_size,
             pred_score_thr=args.score_thr,
             attention=args.attention)
-    except (FileNotFoundError, ValueError) as e:
+    except (FileNotFoundError, NotADirectoryError, ValueError) as e:
         print(f'{type(e).__name__}: {e}', file=sys.stderr)
         return 1
     for result in out['predictions']:

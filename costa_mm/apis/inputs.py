@@ -2,8 +2,8 @@
 """What people hand to the inferencer, checked and made uniform."""
 import os
 import re
-from dataclasses import dataclass
-from typing import Iterator, List, Optional, Sequence, Tuple, Union
+from dataclasses import dataclass, replace
+from typing import Iterator, List, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
 
@@ -80,6 +80,10 @@ class VideoSource:
         return [(self.sample_id(i), sentence)
                 for i, sentence in enumerate(self.sentences)]
 
+    def names(self) -> Set[str]:
+        """Its name and the ids of its sentences."""
+        return {self.name, *(name for name, _ in self.requests())}
+
     def iter_frames(self) -> Iterator[np.ndarray]:
         """All frames, (H, W, 3), a few decoded at a time."""
         info = self.info
@@ -129,7 +133,8 @@ def _from_path(path: str) -> List[str]:
         raise FileNotFoundError(f'there is no video file or folder {path}')
     found = sorted(
         entry.path for entry in os.scandir(path)
-        if entry.is_file() and entry.name.lower().endswith(VIDEO_SUFFIXES))
+        if entry.is_file() and not entry.name.startswith('.') and
+        entry.name.lower().endswith(VIDEO_SUFFIXES))
     if not found:
         raise FileNotFoundError(f'the folder {path} holds no video '
                                 f'({", ".join(VIDEO_SUFFIXES)})')
@@ -223,18 +228,20 @@ def make_sources(inputs: Videos,
     if fps is not None and not fps > 0:
         raise ValueError(f'fps must be positive, not {fps}')
     videos = list_videos(inputs)
-    names: List[str] = []
+    taken: Set[str] = set()
     sources = []
     for video, texts in zip(videos, match_sentences(sentences, len(videos))):
         if isinstance(video, str):
             path, use = video, reader
             name = os.path.splitext(os.path.basename(video))[0]
         else:
-            path, use = f'frames_{len(names)}', ArrayReader(video, fps)
+            path, use = f'frames_{len(sources)}', ArrayReader(video, fps)
             name = path
-        names.append(_unique(_safe(name), names))
-        sources.append(
-            VideoSource(names[-1], path, use, _probe(use, path), texts))
+        source = _unique(
+            VideoSource(_safe(name), path, use, _probe(use, path), texts),
+            taken)
+        taken |= source.names()
+        sources.append(source)
     return sources
 
 
@@ -265,9 +272,10 @@ def _safe(name: str) -> str:
     return re.sub(r'[^\w.-]+', '_', name)[:100] or 'video'
 
 
-def _unique(name: str, taken: Sequence[str]) -> str:
-    number, candidate = 1, name
-    while candidate in taken:
+def _unique(source: VideoSource, taken: Set[str]) -> VideoSource:
+    """The source under a name with which nothing of it is taken already."""
+    number, candidate = 1, source
+    while candidate.names() & taken:
         number += 1
-        candidate = f'{name}-{number}'
+        candidate = replace(source, name=f'{source.name}-{number}')
     return candidate

@@ -107,6 +107,27 @@ def write_tube_video(path: str, source: VideoSource,
     write_video(path, frames, info.fps or DEFAULT_FPS)
 
 
+def check_folder(folder: str, sources: Sequence[VideoSource]) -> None:
+    """Refuse a folder where results would be written over an input.
+
+    Raises:
+        NotADirectoryError: If it is a file.
+        ValueError: If a video with tubes would replace one of the videos.
+    """
+    if os.path.isfile(folder):
+        raise NotADirectoryError(f'out_dir {folder} is a file')
+    inputs = {os.path.realpath(source.path) for source in sources}
+    for source in sources:
+        path = _video_path(folder, source)
+        if os.path.realpath(path) in inputs:
+            raise ValueError(f'out_dir: {path} is one of the videos and '
+                             'would be overwritten; choose another folder')
+
+
+def _video_path(folder: str, source: VideoSource) -> str:
+    return os.path.join(folder, f'{source.name}.mp4')
+
+
 def write_files(folder: str, source: VideoSource,
                 results: Sequence[TubeResult],
                 pictures: Dict[str, np.ndarray]) -> Dict[str, str]:
@@ -116,7 +137,7 @@ def write_files(folder: str, source: VideoSource,
         dict[str, str]: Paths by what they are: ``video`` and the keys of
         :func:`draw_pictures`.
     """
-    paths = dict(video=os.path.join(folder, f'{source.name}.mp4'))
+    paths = dict(video=_video_path(folder, source))
     write_tube_video(paths['video'], source, results)
     for key, picture in pictures.items():
         name = f'{source.name}_sheet' if key == 'sheet' else key

@@ -23,7 +23,7 @@ from .grouping import LongVideo, VideoGroup, ground_group, group_sources
 from .inputs import Sentences, Videos, VideoSource, make_sources
 from .long_video import VideoWindows, ground_video
 from .model_zoo import find_model, models_with_weights
-from .outputs import draw_pictures, write_files
+from .outputs import check_folder, draw_pictures, write_files
 from .results import TubeResult, dump_results
 
 TUBE_FILE = 'tubes.json'
@@ -182,7 +182,8 @@ class STVGInferencer(BaseInferencer):
                 (``tubes.json``); '' writes nothing.
             return_vis (bool): Whether to return the pictures.
             no_save_vis (bool): Whether to write the tube file only.
-            show (bool): Whether to show the contact sheets in a window.
+            show (bool): Whether to show the contact sheets in a window; on a
+                machine without a display nothing is shown, with a warning.
             wait_time (float): Seconds that a window stays; 0 waits for a key.
             return_datasamples (bool): Whether to return
                 :obj:`TubeDataSample` in place of :obj:`TubeResult`.
@@ -198,16 +199,20 @@ class STVGInferencer(BaseInferencer):
 
         Raises:
             FileNotFoundError: If a video is missing or a folder holds none.
+            NotADirectoryError: If ``out_dir`` is a file.
             TypeError: If an input or a sentence is of a wrong type.
             ValueError: If a sentence is empty, frames are malformed, a file
-                is no video that can be decoded, or attention is asked of a
-                model that shows none.
+                is no video that can be decoded, attention is asked of a
+                model that shows none, or a result would be written over one
+                of the videos.
         """
         if batch_size < 1:
             raise ValueError(f'batch_size must be at least 1, not '
                              f'{batch_size}')
         out_dir = os.fspath(out_dir)
         sources = make_sources(inputs, sentences, self.reader, fps)
+        if out_dir:
+            check_folder(out_dir, sources)
         samples = self._predict(sources, batch_size, attention)
         results = [
             TubeResult.from_sample(s, pred_score_thr, self.calibration)

@@ -1,6 +1,7 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """MMEngine's visualizer for tubes."""
 import os
+import warnings
 from typing import Dict, Optional
 
 import numpy as np
@@ -145,6 +146,24 @@ class TubeLocalVisualizer(Visualizer):
             num_frames=data_sample.num_frames,
             fps=data_sample.get('fps', None))
 
+    def show(self,
+             drawn_img: Optional[np.ndarray] = None,
+             win_name: str = 'image',
+             wait_time: float = 0.,
+             continue_key: str = ' ',
+             backend: str = 'matplotlib') -> None:
+        """Show a picture in a window, with the arguments of MMEngine's.
+
+        On a machine without a display, where MMEngine would wait for a key
+        for ever, it warns and returns.
+        """
+        if backend == 'matplotlib' and _has_no_window():
+            warnings.warn('there is no display: the picture is not shown; '
+                          'write it to a file instead', stacklevel=2)
+            return None
+        return super().show(drawn_img, win_name, wait_time, continue_key,
+                            backend)
+
     def write_tube_video(self, path: str, frames: np.ndarray,
                          ids: np.ndarray, tracks: list,
                          data_sample: TubeDataSample) -> None:
@@ -157,6 +176,13 @@ class TubeLocalVisualizer(Visualizer):
             fps=fps)
         pictures = (painter.draw(f, int(i)) for f, i in zip(frames, ids))
         write_video(path, pictures, fps * len(ids) / data_sample.num_frames)
+
+
+def _has_no_window() -> bool:
+    """Whether matplotlib draws into memory or files only."""
+    from matplotlib import pyplot  # picks the backend
+    backend = pyplot.get_backend().lower()
+    return backend in ('agg', 'cairo', 'pdf', 'pgf', 'ps', 'svg', 'template')
 
 
 def _frame_ids(frames: np.ndarray,

@@ -66,6 +66,22 @@ def test_names_are_unique_and_safe(tmp_path, video):
     assert [s.name for s in sources] == ['squares', 'squares-2', 'Ä_b_']
 
 
+def test_ids_of_sentences_are_unique_too(tmp_path, video):
+    other = tmp_path / 'squares_0.mp4'
+    other.write_bytes(video.read_bytes())
+    sources = make_sources([video, other], [['a', 'b'], ['c']],
+                           DecordReader())
+    ids = [name for source in sources for name, _ in source.requests()]
+    assert ids == ['squares_0', 'squares_1', 'squares_0-2']
+
+
+def test_hidden_files_of_a_folder_are_no_videos(tmp_path, video):
+    (tmp_path / 'b.mp4').write_bytes(video.read_bytes())
+    (tmp_path / '._b.mp4').write_bytes(b'left by another system')
+    (tmp_path / 'sub.mp4').mkdir()
+    assert list_videos(tmp_path) == [str(tmp_path / 'b.mp4')]
+
+
 def test_all_frames_come_in_order_whatever_the_chunk(frames, monkeypatch):
     monkeypatch.setattr('costa_mm.apis.inputs.CHUNK_BYTES', 7 * 64 * 96 * 3)
     source, = make_sources(frames, 'a', None)

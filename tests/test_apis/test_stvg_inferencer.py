@@ -195,6 +195,18 @@ def test_missing_video_and_empty_folder(inferencer, tmp_path):
         inferencer(tmp_path, RED)
 
 
+def test_no_video_is_written_over(inferencer, video, tmp_path):
+    path = tmp_path / 'street.mp4'
+    path.write_bytes(video.read_bytes())
+    with pytest.raises(ValueError, match='street.mp4 is one of the videos'):
+        inferencer(path, RED, out_dir=tmp_path)
+    assert inferencer.model.batches == []
+    assert path.read_bytes() == video.read_bytes()
+    inferencer(path, RED, out_dir=tmp_path / 'new' / 'folder')
+    with pytest.raises(NotADirectoryError, match='is a file'):
+        inferencer(path, RED, out_dir=path)
+
+
 @pytest.mark.parametrize('content', [b'', b'this is a text file\n' * 100])
 def test_a_file_that_is_no_video(inferencer, tmp_path, content):
     path = tmp_path / 'fake.mp4'

@@ -53,3 +53,16 @@ def test_truth_alone_has_no_timeline(frames, sample, truth):
 def test_a_sample_is_needed(frames):
     with pytest.raises(ValueError, match='without a data sample'):
         TubeLocalVisualizer(name='test_none').add_datasample('x', frames)
+
+
+def test_without_a_display_it_does_not_wait(frames, sample, monkeypatch):
+    visualizer = TubeLocalVisualizer(name='test_show')
+    monkeypatch.setattr('matplotlib.pyplot.get_backend', lambda: 'Agg')
+    with pytest.warns(UserWarning, match='there is no display'):
+        visualizer.add_datasample('x', frames, sample, show=True)
+    shown = []
+    monkeypatch.setattr('matplotlib.pyplot.get_backend', lambda: 'QtAgg')
+    monkeypatch.setattr('mmengine.visualization.Visualizer.show',
+                        lambda self, image, *args: shown.append(image))
+    visualizer.add_datasample('x', frames, sample, show=True)
+    assert shown[0].ndim == 3
