@@ -4,6 +4,7 @@ import json
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,36 @@ def test_stages_that_are_done_or_out_of_time(tmp_path):
         '50.0% |' in out.stdout
     assert 'out of memory: x' in out.stdout
     assert 'run again for: tests' in out.stdout
+
+
+def run_with(tmp_path, script, *args):
+    """One stage, with something else in the place of Python."""
+    fake = tmp_path / 'python'
+    fake.write_text(f'#!/usr/bin/env bash\n{script}\n')
+    fake.chmod(0o755)
+    return subprocess.run(
+        ['bash', SUITE, '--out', str(tmp_path), '--only', 'compile', *args],
+        capture_output=True, text=True, timeout=60,
+        env={'PATH': '/usr/bin:/bin', 'PYTHON': str(fake),
+             'PYTHONPATH': '/wheels'})
+
+
+def test_the_package_is_taken_from_here(tmp_path):
+    """Machines without an index get wheels in a folder, not an install."""
+    out = run_with(tmp_path, 'echo "path=$PYTHONPATH"')
+    assert out.returncode == 0
+    assert f'path={ROOT}:/wheels' in out.stdout
+    assert (tmp_path / 'compile.done').exists()
+
+
+@pytest.mark.parametrize('option', ['--budget', '--limit'])
+def test_a_stage_is_cut_off_in_time(tmp_path, option):
+    began = time.time()
+    out = run_with(
+        tmp_path, 'case $1 in *benchmark.py) sleep 50 ;; esac', option, '1')
+    assert time.time() - began < 30
+    assert out.returncode == 1 and 'run again for: compile' in out.stdout
+    assert not (tmp_path / 'compile.done').exists()
 
 
 def test_outcome_of_tests(tmp_path, monkeypatch):

@@ -1,12 +1,15 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Ground an event in a long video and in its own minute; compare the answers.
 
-Long videos are made from shots of the synthetic benchmark.  One shot, in the
-minute asked for, is a test sample; no other shot holds what its sentence asks
-for.  The whole video and that minute alone are grounded with the same
-windows, each in a process of its own, whose peak memory is told.
+Long videos are made from the synthetic benchmark.  In the middle of the minute
+asked for stands a test sample.  Around it either its scene rests, so that the
+video is one long take (``--around rest``), or there are other shots, none of
+which holds what the sentence asks for, with a cut between each two
+(``--around shots``).  The whole video and that minute alone are grounded with
+the same windows, each in a process of its own, whose peak memory is told.
 """
 import argparse
+import itertools
 import json
 import multiprocessing
 import os
@@ -14,8 +17,8 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from itertools import chain, islice
-from typing import Iterator, List, NamedTuple, Optional, Tuple
+from itertools import chain, islice, repeat
+from typing import Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -31,7 +34,8 @@ class LongVideo(NamedTuple):
     """A sequence of shots, one of which is asked for.
 
     Attributes:
-        shots (list[Sample]): All shots, of equal length.
+        shots (list[Sample]): All shots, of equal length.  In every other
+            place that holds the target as well, its scene rests.
         target (int): Which of them holds the event.
     """
     shots: List[Sample]
@@ -48,8 +52,16 @@ class LongVideo(NamedTuple):
         """Frames ``start`` to ``stop``, rendered as they are asked for."""
         length = self.shots[0].settings.num_frames
         first, last = start // length, -(-stop // length)
-        rendered = chain.from_iterable(
-            render_frames(shot) for shot in self.shots[first:last])
+        event = list(render_frames(self.shots[self.target]))
+
+        def shot(place: int) -> Iterable[np.ndarray]:
+            if place == self.target:
+                return event
+            if self.shots[place] is self.shots[self.target]:
+                return repeat(event[0 if place < self.target else -1], length)
+            return render_frames(self.shots[place])
+
+        rendered = chain.from_iterable(map(shot, range(first, last)))
         return islice(rendered, start - first * length, stop - first * length)
 
 
@@ -69,6 +81,11 @@ def parse_args(argv=None) -> argparse.Namespace:
     parser.add_argument('--number', type=int, default=4, help='of videos')
     parser.add_argument('--first', type=int, default=0, help='test sample')
     parser.add_argument('--level', default='easy')
+    parser.add_argument(
+        '--around',
+        choices=('rest', 'shots'),
+        default='rest',
+        help='what surrounds the event: its scene at rest, or other shots')
     parser.add_argument('--seed', type=int, default=0, help='of the shots')
     parser.add_argument(
         '--fps', type=int, default=10, help='frame rate of the videos')
@@ -86,7 +103,7 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 
 def make_video(settings: Settings, index: int, minutes: float,
-               event_minute: int) -> LongVideo:
+               event_minute: int, around: str = 'rest') -> LongVideo:
     """Choose the shots of a video.
 
     Args:
@@ -94,6 +111,7 @@ def make_video(settings: Settings, index: int, minutes: float,
         index (int): Test sample that is asked for.
         minutes (float): Length.
         event_minute (int): Minute of the event, from 0.
+        around (str): 'rest' or 'shots'.
 
     Returns:
         LongVideo: The target's shot lies in the middle of its minute.
@@ -101,18 +119,24 @@ def make_video(settings: Settings, index: int, minutes: float,
     seconds = settings.num_frames / settings.fps
     count = int(np.ceil(minutes * MINUTE / seconds))
     target = draw_sample(settings, 'test', index)
-    # shots of another split, so that no video shows what another asks for
-    others = replace(settings, seed=settings.seed + 1000 * (index + 1))
-    shots, number = [], 0
-    while len(shots) < count:
-        shot = draw_sample(others, 'train', number)
-        number += 1
-        if not find_matches(shot.objects, target.query):
-            shots.append(shot)
+    if around == 'rest':
+        shots = [target] * count
+    else:
+        shots = other_shots(settings, index, count, target)
     middle = (event_minute + 0.5) * MINUTE - seconds / 2
     place = min(int(round(middle / seconds)), count - 1)
     shots[place] = target
     return LongVideo(shots, place)
+
+
+def other_shots(settings: Settings, index: int, count: int,
+                target: Sample) -> List[Sample]:
+    """Shots of another split, without what the target's sentence asks for."""
+    # another seed for each video, so that no two show the same
+    others = replace(settings, seed=settings.seed + 1000 * (index + 1))
+    drawn = (draw_sample(others, 'train', i) for i in itertools.count())
+    fitting = (s for s in drawn if not find_matches(s.objects, target.query))
+    return list(islice(fitting, count))
 
 
 def ground(path: str, sentence: str, args: argparse.Namespace) -> dict:
@@ -210,14 +234,14 @@ def main(argv: Optional[List[str]] = None) -> None:
     rows = []
     print(f'{args.minutes:g} minutes, event in minute {args.event_minute}, '
           f'{args.rate:g} frames/s, windows of {args.window} frames that '
-          f'overlap by {args.overlap}'
+          f'overlap by {args.overlap}, around the event: {args.around}'
           f"{'' if args.checkpoint else '; RANDOM WEIGHTS'}")
     print(f"{'':3}{'tIoU video':>11}{'minute':>8}{'windows':>9}{'':>5}"
           f"{'seconds':>9}{'':>7}{'peak/MiB':>10}{'':>8}  sentence")
     with tempfile.TemporaryDirectory() as folder:
         for index in range(args.first, args.first + args.number):
             video = make_video(settings, index, args.minutes,
-                               args.event_minute)
+                               args.event_minute, args.around)
             row = check(video, folder, args)
             rows.append(row)
             a, b = row['video'], row['minute']
