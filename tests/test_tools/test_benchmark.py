@@ -72,6 +72,33 @@ def test_published_way_gives_the_same_features(tool, config):
     assert out['difference'][f'{config} fp32'] > 0  # not the same code
 
 
+def test_training_is_compared_by_time_alone(tool, config):
+    """Every way of attention draws its own dropout."""
+    out = tool('benchmarking.measuring').compare(
+        [spec(tool, config, m, 'train') for m in ('fp32+published', 'fp32')],
+        2)
+    assert out['difference'] == {}
+    assert [len(times) for times in out['rounds'].values()] == [2, 2]
+    text = tool('benchmarking.tables').compared_table(
+        [spec(tool, config, 'fp32', 'train')], out, 2)
+    lines = text.splitlines()
+    assert 'median of 2' in lines[0] and len(lines) == 6
+    assert all(line.count('|') == 6 for line in lines[2:])
+
+
+def test_nothing_alone(tool, config, monkeypatch, capsys):
+    benchmark = tool('benchmark')
+    monkeypatch.setattr(benchmark, 'compare', lambda specs, rounds: dict(
+        seconds={f'{config} fp32': 2., f'{config} bf16': 1.},
+        ratio={f'{config} fp32': 1., f'{config} bf16': .5},
+        difference={f'{config} bf16': 1e-3}))
+    benchmark.main([config, '--mode', 'fp32', 'bf16', '--device', 'cpu',
+                    '--compare', '--alone-rounds', '0'])
+    text = capsys.readouterr().out
+    assert 'matrix products' not in text
+    assert '| tiny           | bf16           |    1.000 |  0.500 |' in text
+
+
 def test_published_parts(tool, config):
     make_subject = tool('benchmarking.subjects').make_subject
     model = make_subject(spec(tool, config, 'fp32+published')).model
