@@ -159,6 +159,27 @@ def test_folding_and_checkpointing_keep_less(tool, config):
     assert live['fp32+cp'] < live['fp32']
 
 
+@pytest.mark.parametrize('mode', ['fp32', 'bf16+cp'])
+def test_counting_without_computing(tool, config, mode):
+    own = spec(tool, config, mode, 'train', frames=6)._replace(size=(96, 96))
+    counted = tool('benchmarking.counting').count_training(own)
+    subject = tool('benchmarking.subjects').make_subject(own)
+    subject.run()
+    real = tool('benchmarking.measuring').count(subject)
+    assert counted['flops'] == real['flops']
+    assert counted['live_bytes'] == pytest.approx(real['live_bytes'], rel=0.1)
+    trained = sum(p.numel() for p in subject.model.parameters()
+                  if p.requires_grad)
+    assert counted['state_bytes'] > 4 * 4 * trained
+
+
+def test_count_only_is_for_training(tool, config, capsys):
+    with pytest.raises(SystemExit):
+        tool('benchmark').parse_args(
+            [config, '--count-only', '--task', 'predict', '--device', 'cpu'])
+    assert '--task train' in capsys.readouterr().err
+
+
 def test_live_memory_by_hand(tool):
     live = tool('benchmarking.live_memory').LiveMemory
     x = torch.randn(1000)

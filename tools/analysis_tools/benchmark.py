@@ -31,12 +31,13 @@ from itertools import product
 from typing import Dict, List, Tuple
 
 import torch
+from benchmarking.counting import count_training
 from benchmarking.loading import loading_times
 from benchmarking.machine import describe, matmul_rate
 from benchmarking.measuring import compare, measure_alone
 from benchmarking.subjects import Spec
-from benchmarking.tables import (compared_table, head_of_rows, loading_table,
-                                 parts_of, row_of)
+from benchmarking.tables import (compared_table, counted_row, head_of_counted,
+                                 head_of_rows, loading_table, parts_of, row_of)
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -77,6 +78,11 @@ def parse_args(argv=None) -> argparse.Namespace:
         '--compare',
         action='store_true',
         help='also measure all configs and modes in turn in one process')
+    parser.add_argument(
+        '--count-only',
+        action='store_true',
+        help='memory and operations of training steps, without computing '
+        'them: for any size on any machine')
     parser.add_argument('--json', help='write the figures here as well')
     args = parser.parse_args(argv)
     if args.alone_rounds is None:
@@ -86,6 +92,10 @@ def parse_args(argv=None) -> argparse.Namespace:
     try:
         for spec in specs_of(args):
             spec.check()
+            if args.count_only and (spec.task, spec.device) != ('train',
+                                                                'cpu'):
+                raise ValueError('--count-only is for --task train --device '
+                                 'cpu')
     except ValueError as e:
         parser.error(str(e))
     for config in args.configs:
@@ -125,7 +135,7 @@ class Report:
         self.path = path
         self.data = dict(
             machine=describe(device), matmul={}, rows={}, compared={},
-            loading={})
+            counted={}, loading={})
         if path and os.path.isfile(path):
             with open(path, encoding='utf-8') as f:
                 self.data.update(json.load(f))
@@ -190,6 +200,15 @@ def print_compared(specs: List[Spec], report: Report,
         print(f'\n{compared_table(own, out, args.rounds)}', flush=True)
 
 
+def print_counted(specs: List[Spec], report: Report) -> None:
+    """Memory and operations of steps that are not computed."""
+    print(f'\n{head_of_counted()}')
+    for spec in specs:
+        out = report.get('counted', key_of(spec),
+                         lambda spec=spec: count_training(spec))
+        print(counted_row(spec, out), flush=True)
+
+
 def print_loading(args: argparse.Namespace, report: Report) -> None:
     """Seconds of every transform of the pipelines."""
     for config in args.configs:
@@ -209,6 +228,9 @@ def main(argv=None) -> None:
     machine = report.data['machine']
     print(', '.join(f'{k} {v}' for k, v in machine.items()))
     specs = specs_of(args)
+    if args.count_only:
+        print_counted(specs, report)
+        return
     if specs and args.alone_rounds:
         print_rows(specs, report, args)
     if args.compare:

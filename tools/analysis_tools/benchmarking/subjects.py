@@ -153,7 +153,8 @@ def shake_norms(model: nn.Module) -> None:
                     low)
 
 
-def _autocast(spec: Spec):
+def autocast(spec: Spec):
+    """The context of its precision."""
     if spec.precision != 'bf16':
         return nullcontext()
     return torch.autocast(torch.device(spec.device).type, torch.bfloat16)
@@ -165,14 +166,14 @@ def _predictor(spec: Spec, model: nn.Module) -> Subject:
 
     @torch.no_grad()
     def predict() -> torch.Tensor:
-        with _autocast(spec):
+        with autocast(spec):
             samples = model.test_step(copy.deepcopy(batch))
         return torch.from_numpy(np.stack([s.pred_boxes for s in samples]))
 
     @torch.no_grad()
     def backbone() -> torch.Tensor:
         data = model.data_preprocessor(batch)
-        with _autocast(spec):
+        with autocast(spec):
             return model.extract_video(data['inputs']).features.float()
 
     run = predict if spec.task == 'predict' else backbone

@@ -64,6 +64,21 @@ def parts_of(spec: Spec, row: dict) -> str:
             f'{size}, batch {spec.batch}, {spec.mode}: {parts}')
 
 
+def head_of_counted() -> str:
+    """Head of the table of steps that are not computed."""
+    head = (*HEAD[:6], 'live GiB', 'states', 'TFLOP')
+    return f'{table_row(head, WIDTHS)}\n{rule(WIDTHS[:len(head)])}'
+
+
+def counted_row(spec: Spec, out: dict) -> str:
+    """One step that is not computed."""
+    return table_row((short_name(spec.config), spec.task, spec.frames,
+                      'x'.join(map(str, spec.size)), spec.batch, spec.mode,
+                      f"{out['live_bytes'] / 2**30:.2f}",
+                      f"{out['state_bytes'] / 2**30:.2f}",
+                      f"{out['flops'] / 1e12:.3f}"), WIDTHS)
+
+
 def compared_table(specs: Sequence[Spec], out: dict, rounds: int) -> str:
     """Subjects that were measured in turn.
 
