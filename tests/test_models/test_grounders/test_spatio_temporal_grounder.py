@@ -213,6 +213,16 @@ def test_one_frame_in_both_kinds_of_prediction():
         assert len(sample.pred_tube.boxes) == 2
 
 
+def test_a_video_of_one_frame_changes_no_other():
+    model = build(grounder_cfg(test_cfg=dict(two_pass=True)))
+    batch = make_batch(durations=(1, 5), sizes=((32, 64), (32, 64)),
+                       spans=((0, 0), (1, 3)))
+    both = predict(model, batch)
+    for i in range(2):
+        alone, = predict(model, take(batch, i))
+        assert_equal_predictions(both[i], alone, rtol=1e-4, atol=1e-3)
+
+
 def test_parts_may_be_modules():
     one = build(grounder_cfg())
     other = build(
