@@ -164,13 +164,13 @@ def test_counting_without_computing(tool, config, mode):
     own = spec(tool, config, mode, 'train', frames=6)._replace(size=(96, 96))
     counted = tool('benchmarking.counting').count_training(own)
     subject = tool('benchmarking.subjects').make_subject(own)
-    subject.run()
     real = tool('benchmarking.measuring').count(subject)
     assert counted['flops'] == real['flops']
     assert counted['live_bytes'] == pytest.approx(real['live_bytes'], rel=0.1)
     trained = sum(p.numel() for p in subject.model.parameters()
                   if p.requires_grad)
-    assert counted['state_bytes'] > 4 * 4 * trained
+    # weights, two moments, average; gradients come and go
+    assert 4 * 4 * trained < counted['state_bytes'] < counted['live_bytes']
 
 
 def test_count_only_is_for_training(tool, config, capsys):

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from costa_mm.models.layers import attention
 from costa_mm.registry import MODELS
-from .live_memory import LiveMemory
+from .live_memory import LiveMemory, state_of
 from .subjects import Spec, autocast, make_batch, read_config
 
 
@@ -46,20 +46,23 @@ def count_training(spec: Spec) -> dict:
         trained = [p for p in model.parameters() if p.requires_grad]
         optimizer = kind(trained, **optimizer_cfg)
         data = model.data_preprocessor(make_batch(spec), True)
-        with LiveMemory((*model.parameters(), *model.buffers())) as memory:
-            # as TrainableEMA has them
-            averages = [p.detach().clone() for p in trained]
-            for _ in range(2):
-                memory.peak = memory.live
-                with FlopCounterMode(display=False) as counter:
-                    with autocast(spec):
-                        losses = model(**data, mode='loss')
-                    sum(v for k, v in losses.items()
-                        if 'loss' in k).backward()
-                optimizer.step()
-                optimizer.zero_grad()
-                for average, param in zip(averages, trained):
-                    average.lerp_(param.detach(), 0.5)
-            del losses
+        # as TrainableEMA has them
+        averages = [p.detach().clone() for p in trained]
+
+        def step() -> None:
+            with autocast(spec):
+                losses = model(**data, mode='loss')
+            sum(v for k, v in losses.items() if 'loss' in k).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            for average, param in zip(averages, trained):
+                average.lerp_(param.detach(), 0.5)
+
+        # apart: the counter keeps what checkpointed blocks compute again
+        with FlopCounterMode(display=False) as counter:
+            step()
+        states = (*state_of(model, optimizer), *averages)
+        with LiveMemory(states) as memory:
+            step()
     return dict(flops=counter.get_total_flops(), live_bytes=memory.peak,
                 state_bytes=memory.live)
