@@ -39,7 +39,7 @@ from costa_mm.apis import STVGInferencer
 # Commands of others, whose options are not looked at.
 FOREIGN = ('source', 'export', 'cd', 'ffmpeg', 'torchrun', 'tensorboard',
            'make', 'docker', 'git', 'apt-get', 'mkdir', 'sphinx-build',
-           'jupyter')
+           'jupyter', 'python3')
 REGISTRIES = [r for r in vars(registries).values()
               if isinstance(r, Registry)]
 IGNORED_KEYS = {'type', '_delete_', '_scope_'}
@@ -134,12 +134,14 @@ def check_python(block: Block) -> None:
 
 # -------------------------------------------------------------------- shell
 def run_shell(block: Block) -> None:
-    """Execute the Python commands of a block in this process."""
+    """Execute a block: Python commands in this process, scripts beside."""
     for settings, words in commands(block.code):
         if words[:1] == ['export']:
             subprocess.run(['bash', '-c', shlex.join(words)], check=True)
         elif words[:1] == ['python'] and not settings:
             run_script(Path(words[1]), words[2:])
+        elif words[:1] == ['bash'] and not settings:
+            subprocess.run(words, check=True, timeout=60)
         elif words or settings:
             raise ValueError(f'{words} is not run here: mark the block '
                              '(<!-- not run: REASON -->) or split it')

@@ -4,9 +4,8 @@ import os
 
 import torch
 from mmengine.optim import build_optim_wrapper
-from tiny_model import build, grounder_cfg, make_batch
-
 from test_distributed import free_port, join
+from tiny_model import build, grounder_cfg, make_batch
 
 OPTIM = dict(
     type='OptimWrapper',
