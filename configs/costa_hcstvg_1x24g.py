@@ -4,9 +4,6 @@
 _base_ = './costa_hcstvg.py'
 model = dict(
     backbone=dict(
-        # equal but for rounding, and less to keep and to pass over
-        efficient_conv_bn_eval=True,
-        channels_last=True,
         # blocks and layers keep their inputs and compute the rest again
         spatial=dict(with_cp=True),
         temporal=dict(with_cp=True)),

@@ -5,6 +5,9 @@ model = dict(
     data_preprocessor=dict(type='STVGDataPreprocessor', pad_size_divisor=32),
     backbone=dict(
         type='CollaborativeResNet',
+        # the same figures but for rounding, in less time and memory
+        efficient_conv_bn_eval=True,
+        channels_last=True,
         spatial=dict(
             type='mmdet.ResNet',
             depth=101,
