@@ -131,22 +131,43 @@ def test_loss_terms_equal_the_published_ones(golden, case):
     check_output_gradients(leaves, data)
 
 
-def test_padded_batch_equals_single_videos(golden):
+@pytest.mark.parametrize('time_in_content', [False, True])
+def test_padded_batch_equals_single_videos(golden, time_in_content):
     torch.manual_seed(0)
     hidden = torch.randn(3, 9, 40)
     words = torch.tensor([9, 4, 6])
     mask = torch.arange(9) >= words[:, None]
     model = make(golden, hidden, mask)
+    model.head.time_in_content = time_in_content
     videos = [torch.randn(t, 48, 4, 3) for t in (7, 3, 1)]
     outs = model(batch(videos), [sample(i, len(v))
                                  for i, v in enumerate(videos)])
     for i, video in enumerate(videos):
         single = make(golden, hidden[i:i + 1, :words[i]],
                       mask[i:i + 1, :words[i]])
+        single.head.time_in_content = time_in_content
         alone = single(batch([video]), [sample(0, len(video))])
         for name in ('boxes', 'span_logits', 'attendance'):
             both = getattr(outs, name)[:, i, :len(video)]
             close(both, getattr(alone, name)[:, 0], atol=1e-4)
+
+
+def test_scores_of_a_video_that_stands_still(golden):
+    """As published, almost none is likelier than another.
+
+    Frame numbers reach the scores by the weights of attention only, and what
+    is attended to is the same in every frame, but for the global token.
+    """
+    data, model = golden('stcat_tiny_b1'), make(golden)
+    still = batch([data['vis_feat_in'][:1].expand(6, -1, -1, -1)])
+
+    def spread():
+        logits = model(still, [sample(0, 6)]).span_logits
+        return (logits.amax(2) - logits.amin(2)).max()
+
+    published = spread()
+    model.head.time_in_content = True
+    assert published < spread() / 20
 
 
 def test_loss_of_a_batch_is_the_mean_of_its_videos(golden):

@@ -5,6 +5,7 @@ import torch
 
 from costa_mm.models import TubeDETRFusionNeck, TubeDETRHead
 from costa_mm.models.heads import collect_targets
+from costa_mm.models.layers import time_sine_embedding
 from costa_mm.models.utils import best_spans
 from costa_mm.models.utils.published_names import TUBEDETR
 from costa_mm.structures import TubeOutputs
@@ -80,6 +81,18 @@ def test_outputs_equal_the_published_ones(case):
         close(outs.span_logits[layer], data[f'{prefix}pred_sted'])
         close(outs.time_attention[layer], data[f'{prefix}weights'])
         close(outs.cell_attention[layer], data[f'{prefix}ca_weights'])
+
+
+def test_time_in_content_starts_from_frame_numbers(golden):
+    data, model = golden('tubedetr_tiny_b1_stride4'), make(golden)
+    seen = []
+    model.head.decoder.layers[0].register_forward_pre_hook(
+        lambda module, args: seen.append(args[0]))
+    for model.head.time_in_content in (False, True):
+        model(batch([data['vis_feat_in']]), [sample(0, 6)])
+    time = time_sine_embedding(6, seen[0].shape[-1])
+    assert (seen[0] == 0).all()
+    assert torch.equal(seen[1][0], time)
 
 
 def test_losses_and_gradients_equal_the_published_ones(golden):

@@ -33,6 +33,8 @@ class STCATHead(GuidedTubeHead):
             their logits included.
         anchor_prior (Sequence[float], optional): (cx, cy, w, h) of all
             anchors before training.
+        time_in_content (bool): As in :class:`TubeDETRHead`, for the temporal
+            decoder.
         loss_attend_dec (dict, optional): STCAT's "actioness".
         **kwargs: Other losses, see :class:`GuidedTubeHead`.
     """
@@ -46,6 +48,7 @@ class STCATHead(GuidedTubeHead):
                  dropout: float = 0.1,
                  span_dropout: float = 0.3,
                  anchor_prior: Optional[Sequence[float]] = None,
+                 time_in_content: bool = False,
                  loss_attend_dec: Optional[dict] = dict(
                      type='costa_mm.AttendanceLoss', loss_weight=2.),
                  **kwargs) -> None:
@@ -56,6 +59,7 @@ class STCATHead(GuidedTubeHead):
             num_heads=num_heads,
             feedforward_channels=feedforward_channels,
             dropout=dropout)
+        self.time_in_content = time_in_content
         self.template = TemplateGenerator(
             embed_dims=embed_dims, prior=anchor_prior)
         self.spatial_decoder = STCATSpatialDecoder(**decoder)
@@ -116,8 +120,10 @@ class STCATHead(GuidedTubeHead):
         content = template.content[:, None].expand(-1, length, -1)
         time = time_sine_embedding(
             length, content.shape[-1], device=content.device)
+        time = time.to(content.dtype).expand_as(content)
         return self.temporal_decoder(
             memory,
-            self_pos=content + time.to(content.dtype),
+            self_pos=content + time,
             cross_pos=content,
+            content=time if self.time_in_content else None,
             need_time_weights=need_time_weights)

@@ -29,6 +29,11 @@ class TubeDETRHead(GuidedTubeHead):
         dropout (float): Dropout in all layers.
         span_dropout (float): Dropout of the start/end MLP, its logits
             included.
+        time_in_content (bool): Start the contents from the frame numbers'
+            embedding, as Eq. (2) of CoSTA does, not from zeros as published.
+            A decoder that is trained from nothing, and finds the frame
+            number in queries and keys only, hardly learns even at what times
+            events begin and end on the average.
         loss_giou (dict): Generalised IoU.
         loss_span (dict): Start and end; sigma is 1 (at 5 frames/s).
         **kwargs: Other losses, see :class:`GuidedTubeHead`.
@@ -42,12 +47,14 @@ class TubeDETRHead(GuidedTubeHead):
                  feedforward_channels: int = 2048,
                  dropout: float = 0.1,
                  span_dropout: float = 0.5,
+                 time_in_content: bool = False,
                  loss_giou: dict = dict(
                      type='mmdet.GIoULoss', loss_weight=2.),
                  loss_span: dict = dict(
                      type='costa_mm.SpanKLLoss', sigma=1., loss_weight=10.),
                  **kwargs) -> None:
         super().__init__(loss_giou=loss_giou, loss_span=loss_span, **kwargs)
+        self.time_in_content = time_in_content
         self.object_query = nn.Parameter(torch.zeros(embed_dims))
         self.decoder = CrossFrameDecoder(
             embed_dims=embed_dims,
@@ -67,13 +74,17 @@ class TubeDETRHead(GuidedTubeHead):
                 nn.init.xavier_uniform_(param)
         nn.init.normal_(self.object_query)
 
-    def make_query(self, memory: FusedMemory) -> Tensor:
-        """Object query plus time, (B, T, C)."""
+    def embed_time(self, memory: FusedMemory) -> Tensor:
+        """Frame numbers, (B, T, C)."""
         num, length = memory.frame_mask.shape
         time = time_sine_embedding(
             length, len(self.object_query), device=memory.memory.device)
-        query = self.object_query + time
-        return query.to(memory.memory.dtype).expand(num, -1, -1)
+        return time.to(memory.memory.dtype).expand(num, -1, -1)
+
+    def make_query(self, memory: FusedMemory) -> Tensor:
+        """Object query plus time, (B, T, C)."""
+        time = self.embed_time(memory)
+        return time + self.object_query.to(time.dtype)
 
     def forward(self,
                 memory: FusedMemory,
@@ -84,6 +95,7 @@ class TubeDETRHead(GuidedTubeHead):
             memory,
             self_pos=query,
             cross_pos=query,
+            content=self.embed_time(memory) if self.time_in_content else None,
             need_time_weights=self.needs_time_weights(targets),
             need_cell_weights=self.needs_cell_weights(targets))
         return TubeOutputs(

@@ -26,7 +26,7 @@ class CrossFrameOutputs(NamedTuple):
 
 
 class CrossFrameDecoder(BaseModule):
-    """Layers over zero contents, one final norm for every layer's output.
+    """Layers over one content per frame, one final norm for all outputs.
 
     Args:
         embed_dims (int): C.
@@ -52,6 +52,7 @@ class CrossFrameDecoder(BaseModule):
                 *,
                 self_pos: Tensor,
                 cross_pos: Tensor,
+                content: Optional[Tensor] = None,
                 need_time_weights: bool = False,
                 need_cell_weights: bool = False) -> CrossFrameOutputs:
         """Decode.
@@ -62,6 +63,8 @@ class CrossFrameDecoder(BaseModule):
                 (B, T, C).
             cross_pos (Tensor): Added to the query of the cross-attention,
                 (B, T, C).
+            content (Tensor, optional): What the first layer refines,
+                (B, T, C); zeros by default, as published.
             need_time_weights (bool): Whether to return the self-attention's
                 weights.
             need_cell_weights (bool): Whether to return the cross-attention's
@@ -70,7 +73,7 @@ class CrossFrameDecoder(BaseModule):
         Returns:
             CrossFrameOutputs: Of all layers.
         """
-        x = torch.zeros_like(self_pos)
+        x = torch.zeros_like(self_pos) if content is None else content
         key = memory.memory + memory.pos[:, None]
         hidden, time_weights, cell_weights = [], [], []
         for layer in self.layers:
