@@ -32,6 +32,29 @@ def challenge_entry(tube: Tube) -> dict:
     return dict(st_frame=start + 1, ed_frame=end, bbox=boxes)
 
 
+def check_only_sentence(record: SampleRecord, seen: Dict[str, str]) -> str:
+    """Refuse a second sentence of a video.
+
+    Args:
+        record (SampleRecord): A prediction.
+        seen (dict[str, str]): Samples by their videos; this one is added.
+
+    Returns:
+        str: Name of the video.
+
+    Raises:
+        ValueError: If another sample has the same video.
+    """
+    video = record.video_id or record.sample_id
+    if seen.setdefault(video, record.sample_id) != record.sample_id:
+        raise ValueError(
+            f'video {video!r} has two sentences (the second is sample '
+            f'{record.sample_id!r}); the HC-STVG challenge file holds one '
+            "per video, write format='tubes' instead "
+            '(tools/test.py --format tubes)')
+    return video
+
+
 def write_hcstvg_challenge(records: Sequence[SampleRecord],
                            path: str) -> None:
     """Write predictions as the result file of the HC-STVG challenge.
@@ -43,14 +66,9 @@ def write_hcstvg_challenge(records: Sequence[SampleRecord],
         ValueError: If a video has two sentences, or a prediction no span.
     """
     out: Dict[str, dict] = {}
+    seen: Dict[str, str] = {}
     for record in records:
-        video = record.video_id or record.sample_id
-        if video in out:
-            raise ValueError(
-                f'video {video!r} has two sentences (the second is sample '
-                f'{record.sample_id!r}); the HC-STVG challenge file holds one '
-                "per video, write format='tubes' instead "
-                '(tools/test.py --format tubes)')
+        video = check_only_sentence(record, seen)
         try:
             out[video] = challenge_entry(record.pred)
         except ValueError as e:

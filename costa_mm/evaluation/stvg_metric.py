@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 
 from costa_mm.registry import METRICS
 from costa_mm.structures import Tube, dump_tubes
-from .formats import FORMATS
+from .formats import FORMATS, check_only_sentence
 from .protocols import get_protocol
 from .report import (SampleRecord, diagnostic_means, evaluate_sample,
                      factor_table, flat_metrics, group_by_factor, means)
@@ -100,6 +100,7 @@ class STVGMetric(BaseMetric):
         self.diagnostics = diagnostics
         self.per_factor = per_factor
         self.missing_boxes = missing_boxes
+        self.sentences: Dict[str, str] = {}
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
         """Score one batch.
@@ -111,9 +112,15 @@ class STVGMetric(BaseMetric):
                 ``gt_tube``.
 
         Raises:
-            ValueError: If a sample lacks one of them; the message names it.
+            ValueError: If a sample lacks one of them, or the format cannot
+                hold it; the message names it.
         """
-        self.results.extend(self._record(s) for s in data_samples)
+        records = [self._record(s) for s in data_samples]
+        if self.format == 'hcstvg_challenge':
+            # now, and not after hours of prediction
+            for record in records:
+                check_only_sentence(record, self.sentences)
+        self.results.extend(records)
 
     def _record(self, sample: Any) -> SampleRecord:
         sample_id = sample.get('sample_id')

@@ -11,7 +11,8 @@ import pytest
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
 
-from costa_mm.evaluation import STVGMetric, evaluate_tubes
+from costa_mm.evaluation import (STVGMetric, evaluate_tubes,
+                                 write_hcstvg_challenge)
 from costa_mm.evaluation.report import SampleRecord
 from costa_mm.evaluation.stvg_metric import merge_records
 from costa_mm.registry import METRICS
@@ -196,12 +197,17 @@ def test_challenge_file_holds_one_sentence_per_video(make_tube, tmp_path):
         tube_file=str(tmp_path / 'r.json'),
         format='hcstvg_challenge',
         format_only=True)
-    metric.process(None, [
+    first, second = ([
         dict(sample_id=i, video_id='v', pred_tube=make_tube((0, 5)))
-        for i in 'ab'
-    ])
+    ] for i in 'ab')
+    metric.process(None, first)
+    metric.process(None, first)  # once more, as by a sampler that fills up
     with pytest.raises(ValueError, match="'v' has two sentences.*'b'"):
-        metric.evaluate(2)
+        metric.process(None, second)
+    records = [SampleRecord(i, video_id='v', pred=make_tube((0, 5)))
+               for i in 'ab']
+    with pytest.raises(ValueError, match="'v' has two sentences.*'b'"):
+        write_hcstvg_challenge(records, str(tmp_path / 'r.json'))
 
 
 @pytest.mark.parametrize('options, text', [
