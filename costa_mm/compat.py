@@ -81,6 +81,23 @@ def check_dependencies() -> None:
                           '\n  '.join(wrong))
 
 
+def pixel_conversion_options(num_threads: int) -> Dict[str, int]:
+    """Options of PyAV's ``reformat`` that keep it to a number of threads.
+
+    From PyAV 17 on it starts a thread per CPU unless told otherwise: slower
+    than one thread for frames of usual sizes, the more so where data workers
+    have taken the CPUs, and refused where threads are rationed (PyAV-Org/PyAV
+    issues 2200 and 2281).  Earlier versions have one thread and no option.
+
+    Args:
+        num_threads (int): Threads; 0 for one per CPU.
+    """
+    import av
+    if _release(av.__version__) < (17, ):
+        return {}
+    return dict(threads=num_threads)
+
+
 def _history_buffer_method(owner: type, name: str):
     """The one use of ``getattr`` that a checkpoint may make."""
     from mmengine.logging import HistoryBuffer

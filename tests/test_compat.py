@@ -8,6 +8,7 @@ import subprocess
 import sys
 from importlib import metadata
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -32,6 +33,16 @@ def pretend(monkeypatch, **versions):
         return versions[name]
 
     monkeypatch.setattr(metadata, 'version', version)
+
+
+@pytest.mark.parametrize('version, options', [
+    ('16.1.0', {}),
+    ('17.0.0', dict(threads=2)),
+    ('18.1.0', dict(threads=2)),
+])
+def test_pixel_conversion_options(monkeypatch, version, options):
+    monkeypatch.setattr(av, '__version__', version)
+    assert compat.pixel_conversion_options(2) == options
 
 
 def test_these_versions_are_accepted():

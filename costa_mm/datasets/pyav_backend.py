@@ -4,6 +4,7 @@ from typing import List, NamedTuple, Optional
 
 import numpy as np
 
+from costa_mm.compat import pixel_conversion_options
 from .readers import BehindEndError, VideoInfo, VideoReadError, unreadable
 
 try:
@@ -130,7 +131,8 @@ class PyAVVideo:
 
     Args:
         path (str): The file.
-        num_threads (int): Decoding threads; 0 lets FFmpeg choose.
+        num_threads (int): Threads that decode and convert; 0 lets FFmpeg
+            choose.
 
     Raises:
         VideoReadError: If the file is not a video.
@@ -140,6 +142,7 @@ class PyAVVideo:
         self.path = path
         self.num_threads = num_threads
         self._reformatter = VideoReformatter()
+        self._conversion = pixel_conversion_options(num_threads)
         self._index: Optional[FrameIndex] = None
         self.container = None
         self._open()
@@ -341,5 +344,6 @@ class PyAVVideo:
         raise unreadable(self.path, error)
 
     def _to_rgb(self, frame: 'av.VideoFrame') -> np.ndarray:
-        image = self._reformatter.reformat(frame, format='rgb24').to_ndarray()
+        image = self._reformatter.reformat(
+            frame, format='rgb24', **self._conversion).to_ndarray()
         return upright(image, int(frame.rotation))

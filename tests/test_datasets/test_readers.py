@@ -177,6 +177,21 @@ def test_no_file_handle_stays_open(reader, clip):
     assert len(os.listdir('/proc/self/fd')) <= before
 
 
+@pytest.mark.skipif(
+    not os.path.isdir('/proc/self/task'), reason='/proc tells the threads')
+def test_one_thread_reads(clip):
+    """PyAV >= 17 has a thread per CPU convert colours unless told."""
+
+    def added_while_open(num_threads):
+        before = len(os.listdir('/proc/self/task'))
+        with PyAVVideo(str(clip), num_threads) as video:
+            video.frames(np.array([0, 5]))
+            return len(os.listdir('/proc/self/task')) - before
+
+    assert added_while_open(1) == 0
+    assert added_while_open(3) >= 2
+
+
 def test_broken_last_packet_leaves_the_others_readable(clip, tmp_path):
     path = break_last_packet(clip, tmp_path / 'tail.mkv')
     for reader in READERS:
