@@ -57,7 +57,8 @@ max_epochs = 40
 optim_wrapper = dict(
     type='OptimWrapper',
     constructor='GroupOptimWrapperConstructor',
-    optimizer=dict(type='AdamW', lr=5e-5, weight_decay=1e-4),
+    optimizer=dict(
+        type='AdamW', lr=5e-5, weight_decay=1e-4, fused=True),
     clip_grad=dict(max_norm=0.1, norm_type=2),
     paramwise_cfg=dict(
         groups=dict(

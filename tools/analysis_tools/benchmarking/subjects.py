@@ -184,6 +184,8 @@ def _trainer(spec: Spec, cfg: Config, model: nn.Module) -> Subject:
     from mmengine.optim import build_optim_wrapper
     wrapper_cfg = copy.deepcopy(cfg.optim_wrapper)
     wrapper_cfg.pop('accumulative_counts', None)
+    if 'published' in spec.options:  # one parameter after the other
+        wrapper_cfg['optimizer'].pop('fused', None)
     if spec.precision == 'bf16':
         wrapper_cfg.update(type='STVGAmpOptimWrapper', dtype='bfloat16')
     model.train()
