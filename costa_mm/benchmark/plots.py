@@ -69,7 +69,7 @@ def _convergence(figure, entries):
         axes.set_xlabel('iteration')
         axes.set_title(f'{name} on the validation split')
         axes.grid(alpha=.3)
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, loc='center left', bbox_to_anchor=(1.02, .5))
     return figure
 
 
