@@ -176,6 +176,7 @@ class STVGMetric(BaseMetric):
             metrics = [{f'{self.prefix}/{k}': v for k, v in values.items()}]
         broadcast_object_list(metrics)
         self.results.clear()
+        self.sentences.clear()
         return metrics[0]
 
     def compute_metrics(self, results: List[SampleRecord]) -> dict:
