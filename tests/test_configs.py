@@ -26,7 +26,7 @@ from costa_mm.registry import (HOOKS, METRICS, MODELS, PARAM_SCHEDULERS,
 ROOT = Path(__file__).resolve().parents[1] / 'configs'
 CONFIGS = sorted(
     str(p.relative_to(ROOT)) for p in ROOT.rglob('*.py')
-    if '_base_' not in p.parts and 'models' not in p.parts)
+    if '_base_' not in p.parts)
 PAPER = [n for n in CONFIGS if n.startswith(('costa_', 'ablations/'))]
 
 # elements of the state_dict in millions where the paper's own size holds;

@@ -2,18 +2,13 @@
 #   tools/dist_train.sh configs/baselines/stcat_hcstvg.py 8
 # CoSTA's data and schedule are STCAT's.
 _base_ = [
-    './models/stcat_r101.py', '../_base_/datasets/hcstvg_v1.py',
-    '../_base_/schedules/costa_hcstvg.py', '../_base_/default_runtime.py'
+    './_base_/models/stcat_r101.py', '../_base_/datasets/hcstvg_v1.py',
+    '../_base_/schedules/costa_hcstvg.py', '../_base_/default_runtime.py',
+    '../_base_/averaged_weights.py'
 ]
 # MDETR's pretrained weights, written by
 #   tools/model_converters/mdetr_to_costa_mm.py SRC DST --method stcat
 load_from = 'weights/mdetr_r101_for_stcat.pth'
 
-# averaged weights, decay 0.9998: what is tested and what checkpoints hold
-custom_hooks = [
-    dict(type='SaveOnSignalHook'),
-    dict(type='NonFiniteLossHook'),
-    dict(type='STVGEMAHook', momentum=0.0002),
-]
-# the last weights are reported; the published run validated on the test split
-default_hooks = dict(checkpoint=dict(save_best=None, max_keep_ckpts=2))
+custom_hooks = _base_.averaging_hooks
+default_hooks = _base_.last_weights

@@ -1,52 +1,15 @@
 # TubeDETR on VidSTG, published settings (resolution 352, stride 4):
 #   tools/dist_train.sh configs/baselines/tubedetr_vidstg.py 8
 _base_ = [
-    './models/tubedetr_r101.py', '../_base_/datasets/vidstg.py',
-    '../_base_/default_runtime.py'
+    './_base_/models/tubedetr_r101.py', './_base_/pipelines/tubedetr.py',
+    './_base_/schedules/tubedetr.py', '../_base_/datasets/vidstg.py',
+    '../_base_/default_runtime.py', '../_base_/averaged_weights.py'
 ]
-# MDETR's pretrained weights, written by
-#   tools/model_converters/mdetr_to_costa_mm.py SRC DST --method tubedetr
+# see tubedetr_hcstvg.py
 load_from = 'weights/mdetr_r101_for_tubedetr.pth'
 
-# 5 frames/s, at most 200 of them, in training and testing; the final frame
-# is no candidate; the sentence stays as it is written
-sample = dict(
-    type='SampleFrames', mode='fps', fps=5., max_frames=200, skip_final=True)
-max_size = 587  # 5/3 of the resolution
-resize = dict(
-    type='ResizeClip',
-    short_side=(224, 256, 288, 320, 352),
-    max_size=max_size)
-# no flip: the published code avoids it, since sentences name left and right
-train_pipeline = [
-    sample,
-    dict(type='RandomTemporalCrop', prob=0.5, level='frames'),
-    dict(type='LoadVideoFrames'),
-    dict(type='LoadTubeAnnotations'),
-    # one of two, p 0.5 each; a crop keeps every box whole
-    dict(
-        type='RandomBranch',
-        branches=[
-            [resize],
-            [
-                dict(type='ResizeClip', short_side=(200, 250, 300)),
-                dict(
-                    type='RandomSizeCrop',
-                    min_size=192,
-                    max_size=max_size,
-                    keep='whole',
-                    tries=100), resize
-            ],
-        ]),
-    dict(type='PackSTVGInputs'),
-]
-test_pipeline = [
-    sample,
-    dict(type='LoadVideoFrames'),
-    dict(type='LoadTubeAnnotations'),
-    dict(type='ResizeClip', short_side=352, max_size=max_size),
-    dict(type='PackSTVGInputs'),
-]
+train_pipeline = _base_.tubedetr_train_pipeline
+test_pipeline = _base_.tubedetr_test_pipeline
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
@@ -55,17 +18,6 @@ test_evaluator = dict(
     type='STVGMetric', protocol=['paper', 'tubedetr_vidstg'])
 
 max_epochs = 10
-optim_wrapper = dict(
-    type='OptimWrapper',
-    constructor='GroupOptimWrapperConstructor',
-    optimizer=dict(
-        type='AdamW', lr=5e-5, weight_decay=1e-4, fused=True),
-    clip_grad=dict(max_norm=0.1, norm_type=2),
-    paramwise_cfg=dict(
-        groups=dict(
-            video=dict(prefixes=('backbone.', ), lr=1e-5),
-            # the projection behind it goes with the rest, as published
-            text=dict(prefixes=('text_encoder.model.', ), lr=5e-5))))
 # text encoder: 1 % warm-up, then linearly to 0;
 # all else: constant, the first drop would come after 10 epochs
 param_scheduler = dict(
@@ -77,10 +29,5 @@ param_scheduler = dict(
     convert_to_iter_based=True)
 train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=1)
 
-# averaged weights, decay 0.9998 (`--ema` of the published code)
-custom_hooks = [
-    dict(type='SaveOnSignalHook'),
-    dict(type='NonFiniteLossHook'),
-    dict(type='STVGEMAHook', momentum=0.0002),
-]
-default_hooks = dict(checkpoint=dict(save_best=None, max_keep_ckpts=2))
+custom_hooks = _base_.averaging_hooks
+default_hooks = _base_.last_weights

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import (Any, Callable, Dict, Iterator, List, Optional, Sequence,
                     Tuple, Union)
 
+import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
 from mmengine.infer import BaseInferencer
@@ -55,8 +56,9 @@ class STVGInferencer(BaseInferencer):
 
     Raises:
         FileNotFoundError: If config, checkpoint or calibration is missing.
-        ValueError: If there is no such model, no weights, or the weights are
-            of another model, or the calibration beside them is of others.
+        ValueError: If there is no such model, no weights, no such device, or
+            the weights are of another model, or the calibration beside them
+            is of others.
     """
 
     preprocess_kwargs = {'sources'}
@@ -79,6 +81,8 @@ class STVGInferencer(BaseInferencer):
         if isinstance(model, str) and model.endswith('.py') and \
                 not os.path.isfile(model):
             raise FileNotFoundError(f'there is no config file {model}')
+        if device is not None:
+            _check_device(device)
         with DefaultScope.overwrite_default_scope(scope):
             super().__init__(model, weights, device, scope, show_progress)
 
@@ -373,3 +377,14 @@ class STVGInferencer(BaseInferencer):
             predictions=list(preds if return_datasample else results),
             visualization=visualization,
             files=files)
+
+
+def _check_device(device: str) -> None:
+    """Say at once, not after loading, that a device is not there."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as e:
+        reason = str(e).splitlines()[0]
+        raise ValueError(
+            f"device {device!r} cannot be used here; give 'cpu', or 'cuda:0' "
+            f'on a machine with a GPU and a torch for it ({reason})') from e

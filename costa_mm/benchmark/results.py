@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
+from scipy.stats import ttest_ind
 
 from costa_mm.evaluation import (SampleRecord, bootstrap_interval,
                                  evaluate_tubes, metric_lines)
@@ -125,9 +126,10 @@ def summarize_results(protocol: Protocol, scale: Scale,
 
     Returns:
         dict: ``methods`` (per method ``scores``, ``shuffled``, ``change``
-        against the reference with intervals, ``factors``, ``curve``,
-        ``seeds``, ``minutes``, ``parameters``), ``oracles``, ``missing`` (runs
-        that are not there, and why) and the protocol's settings.
+        against the reference with intervals, ``seed_change`` with intervals
+        over seeds, ``factors``, ``curve``, ``seeds``, ``minutes``,
+        ``parameters``), ``oracles``, ``missing`` (runs that are not there,
+        and why) and the protocol's settings.
     """
     reference = results.get(protocol.reference)
     methods = {}
@@ -148,9 +150,11 @@ def summarize_results(protocol: Protocol, scale: Scale,
                 for m in METRICS
             },
             factors=factor_scores(protocol, seeds),
-            curve=mean_curve(seeds),
-            change=None if reference is None or name == protocol.reference
-            else changes(protocol, reference, seeds))
+            curve=mean_curve(seeds))
+        compared = reference is not None and name != protocol.reference
+        methods[name].update(
+            change=changes(protocol, reference, seeds) if compared else None,
+            seed_change=seed_changes(reference, seeds) if compared else None)
     return dict(
         version=protocol.version,
         scale=scale.name,
@@ -225,6 +229,30 @@ def changes(protocol: Protocol, reference: Sequence[SeedResult],
             low=low,
             high=high,
             seeds=common)
+    return out
+
+
+def seed_changes(reference: Sequence[SeedResult],
+                 seeds: Sequence[SeedResult]) -> Dict[str, Optional[dict]]:
+    """Change from the reference to a method that other seeds would confirm.
+
+    Per metric ``change`` (of the means over all seeds), and ``low`` and
+    ``high``, the 95 % confidence interval of Welch's t with a run as one
+    observation; None where either has fewer than two seeds.
+    """
+    out: Dict[str, Optional[dict]] = {}
+    for metric in PER_SAMPLE:
+        one, two = ([r.metrics[metric] for r in group]
+                    for group in (reference, seeds))
+        if min(len(one), len(two)) < 2:
+            out[metric] = None
+            continue
+        interval = ttest_ind(
+            two, one, equal_var=False).confidence_interval(.95)
+        out[metric] = dict(
+            change=float(np.mean(two) - np.mean(one)),
+            low=float(interval.low),
+            high=float(interval.high))
     return out
 
 

@@ -128,11 +128,23 @@ def change_table(summary: dict, protocol: Protocol) -> str:
     if len(rows) == 1:
         return 'There is nothing to compare yet.'
     draws = summary['evaluation']['bootstrap_draws']
-    return (f'Method minus {protocol.title(summary["reference"])}, mean over '
-            'the seeds that both have; in brackets 95 % of '
-            f'{draws} paired bootstrap resamples of the test samples. They '
-            'say how far the test samples determine the figure, not how far '
-            'another seed would change it.\n\n' + table(rows))
+    over_seeds = [('method', *PER_SAMPLE)]
+    for _, entry in _ordered(summary, protocol):
+        change = entry['seed_change']
+        if change is not None and any(change.values()):
+            over_seeds.append((entry['title'],
+                               *(_interval(change[m]) for m in PER_SAMPLE)))
+    out = (f'Method minus {protocol.title(summary["reference"])}, mean over '
+           'the seeds that both have; in brackets 95 % of '
+           f'{draws} paired bootstrap resamples of the test samples. They '
+           'say how far the test samples determine the figure, not how far '
+           'another seed would change it.\n\n' + table(rows))
+    if len(over_seeds) > 1:
+        out += ('\n\nThe same with all seeds of both; in brackets the 95 % '
+                "confidence interval of Welch's t, a run being one "
+                'observation. They say how far other seeds would change the '
+                'figure on these test samples.\n\n' + table(over_seeds))
+    return out
 
 
 def _interval(value: Optional[dict]) -> str:
@@ -261,4 +273,10 @@ def _csv_rows(name: str, entry: dict) -> Iterator[List]:
             yield [
                 name, 'change', metric, change['change'], '',
                 len(change['seeds']), change['low'], change['high']
+            ]
+    for metric, change in (entry['seed_change'] or {}).items():
+        if change is not None:
+            yield [
+                name, 'change over seeds', metric, change['change'], '',
+                len(entry['seeds']), change['low'], change['high']
             ]

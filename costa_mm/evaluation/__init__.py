@@ -3,7 +3,7 @@
 from .comparison import bootstrap_interval, compare_records, comparison_table
 from .diagnostics import (ErrorSplit, diagnose, error_split, jump_rate,
                           main_error)
-from .formats import FORMATS, write_hcstvg_challenge, write_tubes
+from .formats import FORMATS, HCSTVGChallengeFile, TubeFile
 from .functional import (box_iou, boxes_at, span_iou, span_overlap, subsample,
                          summarize)
 from .protocols import PROTOCOLS, Protocol, Scores, get_protocol
@@ -13,11 +13,11 @@ from .trivial import TrivialPrior, fit_trivial, trivial_predictions
 from .tube_files import evaluate_tubes, evaluation_report, metric_lines
 
 __all__ = [
-    'ErrorSplit', 'FORMATS', 'PROTOCOLS', 'Protocol', 'STVGMetric',
-    'SampleRecord', 'Scores', 'TrivialPrior', 'bootstrap_interval', 'box_iou',
-    'boxes_at', 'compare_records', 'comparison_table', 'diagnose',
-    'error_split', 'evaluate_sample', 'evaluate_tubes', 'evaluation_report',
-    'factor_table', 'fit_trivial', 'get_protocol', 'jump_rate', 'main_error',
-    'metric_lines', 'span_iou', 'span_overlap', 'subsample', 'summarize',
-    'trivial_predictions', 'write_hcstvg_challenge', 'write_tubes'
+    'ErrorSplit', 'FORMATS', 'HCSTVGChallengeFile', 'PROTOCOLS', 'Protocol',
+    'STVGMetric', 'SampleRecord', 'Scores', 'TrivialPrior', 'TubeFile',
+    'bootstrap_interval', 'box_iou', 'boxes_at', 'compare_records',
+    'comparison_table', 'diagnose', 'error_split', 'evaluate_sample',
+    'evaluate_tubes', 'evaluation_report', 'factor_table', 'fit_trivial',
+    'get_protocol', 'jump_rate', 'main_error', 'metric_lines', 'span_iou',
+    'span_overlap', 'subsample', 'summarize', 'trivial_predictions'
 ]

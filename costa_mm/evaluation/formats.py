@@ -2,15 +2,40 @@
 """Files that predictions are written to."""
 import json
 import os
-from typing import Callable, Dict, Sequence
+from typing import Dict, Sequence, Type
 
 from costa_mm.structures import Tube, dump_tubes
 from .report import SampleRecord
 
 
-def write_tubes(records: Sequence[SampleRecord], path: str) -> None:
-    """Write predictions as a tube file."""
-    dump_tubes({r.sample_id: r.pred for r in records}, path)
+class TubeFile:
+    """A tube file: any sample, in the toolbox's own form.
+
+    A format is a class with these two methods, listed in ``FORMATS``; an
+    object of it serves one evaluation.
+    """
+
+    def check(self, record: SampleRecord) -> None:
+        """Refuse, as it comes, a prediction that the file cannot hold.
+
+        Args:
+            record (SampleRecord): A prediction.
+
+        Raises:
+            ValueError: If there is no place for it in the file.
+        """
+
+    def write(self, records: Sequence[SampleRecord], path: str) -> None:
+        """Write the file.
+
+        Args:
+            records (Sequence[SampleRecord]): Every sample once.
+            path (str): The file.
+
+        Raises:
+            ValueError: If the file cannot hold one of them.
+        """
+        dump_tubes({r.sample_id: r.pred for r in records}, path)
 
 
 def challenge_entry(tube: Tube) -> dict:
@@ -32,53 +57,47 @@ def challenge_entry(tube: Tube) -> dict:
     return dict(st_frame=start + 1, ed_frame=end, bbox=boxes)
 
 
-def check_only_sentence(record: SampleRecord, seen: Dict[str, str]) -> str:
-    """Refuse a second sentence of a video.
-
-    Args:
-        record (SampleRecord): A prediction.
-        seen (dict[str, str]): Samples by their videos; this one is added.
-
-    Returns:
-        str: Name of the video.
-
-    Raises:
-        ValueError: If another sample has the same video.
-    """
-    video = record.video_id or record.sample_id
-    if seen.setdefault(video, record.sample_id) != record.sample_id:
-        raise ValueError(
-            f'video {video!r} has two sentences (the second is sample '
-            f'{record.sample_id!r}); the HC-STVG challenge file holds one '
-            "per video, write format='tubes' instead "
-            '(tools/test.py --format tubes)')
-    return video
-
-
-def write_hcstvg_challenge(records: Sequence[SampleRecord],
-                           path: str) -> None:
-    """Write predictions as the result file of the HC-STVG challenge.
+class HCSTVGChallengeFile(TubeFile):
+    """The result file of the HC-STVG challenge.
 
     The form is ``{video: {st_frame, ed_frame, bbox: {"frame": [x1, y1, x2,
-    y2]}}}``, one sentence per video.
-
-    Raises:
-        ValueError: If a video has two sentences, or a prediction no span.
+    y2]}}}``: one sentence per video, and a span in every prediction.
     """
-    out: Dict[str, dict] = {}
-    seen: Dict[str, str] = {}
-    for record in records:
-        video = check_only_sentence(record, seen)
-        try:
-            out[video] = challenge_entry(record.pred)
-        except ValueError as e:
-            raise ValueError(f'sample {record.sample_id!r}: {e}') from e
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    with open(path, 'w', encoding='utf-8') as f:
-        json.dump(out, f)
+
+    def __init__(self) -> None:
+        self._samples: Dict[str, str] = {}  # by video
+
+    def check(self, record: SampleRecord) -> None:
+        """Refuse a second sentence of a video; see :class:`TubeFile`."""
+        video = _video(record)
+        sample = self._samples.setdefault(video, record.sample_id)
+        if sample != record.sample_id:
+            raise ValueError(
+                f'video {video!r} has two sentences (the second is sample '
+                f'{record.sample_id!r}); the HC-STVG challenge file holds one '
+                "per video, write format='tubes' instead "
+                '(tools/test.py --format tubes)')
+
+    def write(self, records: Sequence[SampleRecord], path: str) -> None:
+        """Write the file; see :class:`TubeFile`."""
+        out: Dict[str, dict] = {}
+        for record in records:
+            # samples of other processes were not seen before
+            self.check(record)
+            try:
+                out[_video(record)] = challenge_entry(record.pred)
+            except ValueError as e:
+                raise ValueError(f'sample {record.sample_id!r}: {e}') from e
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+        with open(path, 'w', encoding='utf-8') as f:
+            json.dump(out, f)
 
 
-FORMATS: Dict[str, Callable[[Sequence[SampleRecord], str], None]] = {
-    'tubes': write_tubes,
-    'hcstvg_challenge': write_hcstvg_challenge,
+def _video(record: SampleRecord) -> str:
+    return record.video_id or record.sample_id
+
+
+FORMATS: Dict[str, Type[TubeFile]] = {
+    'tubes': TubeFile,
+    'hcstvg_challenge': HCSTVGChallengeFile,
 }

@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 
 from costa_mm.registry import METRICS
 from costa_mm.structures import Tube, dump_tubes
-from .formats import FORMATS, check_only_sentence
+from .formats import FORMATS
 from .protocols import get_protocol
 from .report import (SampleRecord, diagnostic_means, evaluate_sample,
                      factor_table, flat_metrics, group_by_factor, means)
@@ -100,7 +100,7 @@ class STVGMetric(BaseMetric):
         self.diagnostics = diagnostics
         self.per_factor = per_factor
         self.missing_boxes = missing_boxes
-        self.sentences: Dict[str, str] = {}
+        self._file = FORMATS[format]()
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
         """Score one batch.
@@ -116,10 +116,9 @@ class STVGMetric(BaseMetric):
                 hold it; the message names it.
         """
         records = [self._record(s) for s in data_samples]
-        if self.format == 'hcstvg_challenge':
-            # now, and not after hours of prediction
+        if self.tube_file:
             for record in records:
-                check_only_sentence(record, self.sentences)
+                self._file.check(record)  # not after hours of prediction
         self.results.extend(records)
 
     def _record(self, sample: Any) -> SampleRecord:
@@ -176,7 +175,7 @@ class STVGMetric(BaseMetric):
             metrics = [{f'{self.prefix}/{k}': v for k, v in values.items()}]
         broadcast_object_list(metrics)
         self.results.clear()
-        self.sentences.clear()
+        self._file = FORMATS[self.format]()
         return metrics[0]
 
     def compute_metrics(self, results: List[SampleRecord]) -> dict:
@@ -193,7 +192,7 @@ class STVGMetric(BaseMetric):
             ValueError: If there is no sample at all.
         """
         if self.tube_file:
-            FORMATS[self.format](results, self.tube_file)
+            self._file.write(results, self.tube_file)
             print_log(
                 f'STVGMetric: wrote {len(results)} predictions to '
                 f'{self.tube_file} ({self.format})',

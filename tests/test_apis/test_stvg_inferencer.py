@@ -280,6 +280,12 @@ def test_weights_of_another_model(write_model, tmp_path):
         STVGInferencer(weights=path)
 
 
+@pytest.mark.parametrize('device', ['gpu', 'cuda:99', ''])
+def test_device_that_is_not_there(device):
+    with pytest.raises(ValueError, match=f"device '{device}' cannot be used"):
+        STVGInferencer('costa-tiny-synthetic', device=device)
+
+
 def test_other_projects_scopes_do_not_matter(write_model, frames):
     config, weights = write_model()
     with DefaultScope.overwrite_default_scope('mmdet'):

@@ -10,7 +10,8 @@ import pytest
 from costa_mm.benchmark import (Executor, Protocol, Run, RunFailed, SeedResult,
                                 Stopper, execute_runs, make_runs,
                                 mean_and_deviation, read_curve)
-from costa_mm.benchmark.results import changes, factor_scores
+from costa_mm.benchmark.results import (PER_SAMPLE, changes, factor_scores,
+                                        seed_changes)
 from costa_mm.benchmark.runs import lock
 from costa_mm.evaluation import SampleRecord, Scores
 
@@ -59,6 +60,23 @@ def test_change_of_the_recall_and_of_undefined_jumps():
                     [result(0, [.6, .6, .4, .5], [.5, nan, 1., .5])])
     assert found['vIoU@0.5']['change'] == pytest.approx(.25)  # 0.5 is not over
     assert found['jump_rate']['change'] == pytest.approx(.25)
+
+
+def test_interval_over_seeds_by_hand():
+    def runs(values):
+        return [
+            SeedResult(i, [], dict.fromkeys(PER_SAMPLE, v), {}, {}, {})
+            for i, v in enumerate(values)
+        ]
+
+    # equal variances s^2 = 0.01 and numbers: Welch's t has 4 degrees of
+    # freedom (quantile 2.776), the error of the change is s sqrt(2 / 3)
+    found = seed_changes(runs([.3, .4, .5]), runs([.6, .7, .8]))['m_vIoU']
+    assert found['change'] == pytest.approx(.3)
+    half = 2.7764451 * .1 * (2 / 3)**.5
+    assert found['low'] == pytest.approx(.3 - half)
+    assert found['high'] == pytest.approx(.3 + half)
+    assert seed_changes(runs([.3, .4]), runs([.6]))['m_vIoU'] is None
 
 
 def test_factors_are_means_over_samples_then_seeds():

@@ -11,8 +11,7 @@ import pytest
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
 
-from costa_mm.evaluation import (STVGMetric, evaluate_tubes,
-                                 write_hcstvg_challenge)
+from costa_mm.evaluation import HCSTVGChallengeFile, STVGMetric, evaluate_tubes
 from costa_mm.evaluation.report import SampleRecord
 from costa_mm.evaluation.stvg_metric import merge_records
 from costa_mm.registry import METRICS
@@ -207,7 +206,7 @@ def test_challenge_file_holds_one_sentence_per_video(make_tube, tmp_path):
     records = [SampleRecord(i, video_id='v', pred=make_tube((0, 5)))
                for i in 'ab']
     with pytest.raises(ValueError, match="'v' has two sentences.*'b'"):
-        write_hcstvg_challenge(records, str(tmp_path / 'r.json'))
+        HCSTVGChallengeFile().write(records, str(tmp_path / 'r.json'))
 
 
 @pytest.mark.parametrize('options, text', [

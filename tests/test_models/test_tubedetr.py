@@ -69,7 +69,9 @@ def test_outputs_equal_the_published_ones(case):
     model.head.decoder.norm.register_forward_hook(
         lambda module, args, out: hidden.append(out))
     inputs = batch([data['vis_feat_in']])
-    query = model.head.make_query(model.fuse(inputs, [sample(0, 6)]))
+    head = model.head
+    memory = model.fuse(inputs, [sample(0, 6)])
+    query = head.make_query(head.embed_time(memory))
     close(query.transpose(0, 1), data['query_embed'])
     model.head.need_attention = True
     outs = model(inputs, [sample(0, 6)])

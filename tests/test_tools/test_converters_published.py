@@ -71,7 +71,7 @@ def mdetr_names():
 
 def full_model(method):
     """The model of the published size, without memory."""
-    path = ROOT / 'configs' / 'baselines' / 'models' / f'{method}_r101.py'
+    path = ROOT / f'configs/baselines/_base_/models/{method}_r101.py'
     cfg = Config.fromfile(path).model
     cfg.text_encoder = without_weights(cfg.text_encoder)
     with torch.device('meta'):

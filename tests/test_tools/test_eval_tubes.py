@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from golden_tubes import DATA, golden_tubes
 
 from costa_mm.structures import Tube, dump_tubes, load_tubes
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / 'tools' / 'analysis_tools'
-DATA = ROOT / 'tests' / 'data'
 GROUPS = dict(
     paper='plain_dense_sets',
     stcat_hcstvg='stcat_hcstvg',
@@ -27,21 +27,7 @@ GROUPS = dict(
 def files(tmp_path_factory):
     """The golden tubes as two tube files."""
     folder = tmp_path_factory.mktemp('tubes')
-    with np.load(DATA / 'eval_inputs.npz', allow_pickle=False) as z:
-        z = dict(z)
-    preds, gts = {}, {}
-    for i, num in enumerate(z['frame_count'].tolist()):
-        start, end = int(z['gt_start'][i]), int(z['gt_end_inclusive'][i]) + 1
-        boxes = z[f'gt_xywh_{i}'].astype(float)
-        boxes[:, 2:] += boxes[:, :2]
-        gts[str(i)] = Tube((start, end),
-                           np.arange(start, end),
-                           boxes,
-                           qtype=str(z['qtype'][i]),
-                           num_frames=num,
-                           fps=num / 20)
-        span = (z['pred_start'][i], z['pred_end_exclusive'][i])
-        preds[str(i)] = Tube(span, np.arange(num), z[f'pred_xyxy_{i}'])
+    preds, gts = golden_tubes()
     dump_tubes(preds, folder / 'pred.json')
     dump_tubes(gts, folder / 'gt.json')
     return folder

@@ -19,7 +19,7 @@ class TubeDETRHead(GuidedTubeHead):
 
     The steps are::
 
-        make_query -> decoder -> box_head and span_head
+        embed_time -> make_query -> decoder -> box_head and span_head
 
     Args:
         embed_dims (int): C.
@@ -81,21 +81,21 @@ class TubeDETRHead(GuidedTubeHead):
             length, len(self.object_query), device=memory.memory.device)
         return time.to(memory.memory.dtype).expand(num, -1, -1)
 
-    def make_query(self, memory: FusedMemory) -> Tensor:
-        """Object query plus time, (B, T, C)."""
-        time = self.embed_time(memory)
+    def make_query(self, time: Tensor) -> Tensor:
+        """Object query plus frame numbers, (B, T, C)."""
         return time + self.object_query.to(time.dtype)
 
     def forward(self,
                 memory: FusedMemory,
                 targets: Optional[TubeTargets] = None) -> TubeOutputs:
         """Decode a batch; see :class:`BaseTubeHead`."""
-        query = self.make_query(memory)
+        time = self.embed_time(memory)
+        query = self.make_query(time)
         outs = self.decoder(
             memory,
             self_pos=query,
             cross_pos=query,
-            content=self.embed_time(memory) if self.time_in_content else None,
+            content=time if self.time_in_content else None,
             need_time_weights=self.needs_time_weights(targets),
             need_cell_weights=self.needs_cell_weights(targets))
         return TubeOutputs(
