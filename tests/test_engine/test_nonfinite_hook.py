@@ -69,7 +69,11 @@ class Explode(torch.autograd.Function):
         return grad * float('inf')
 
 
-def test_gradients_are_looked_at(tmp_path, monkeypatch):
+@pytest.mark.parametrize('options, message', [
+    (dict(), 'a gradient'),
+    (dict(action='skip', max_in_a_row=3), '3 batches in a row'),
+])
+def test_gradients_are_looked_at(tmp_path, monkeypatch, options, message):
     original = ToyModel.forward
 
     def forward(self, inputs, data_samples=None, mode='tensor'):
@@ -78,8 +82,8 @@ def test_gradients_are_looked_at(tmp_path, monkeypatch):
                 for k, v in out.items()} if mode == 'loss' else out
 
     monkeypatch.setattr(ToyModel, 'forward', forward)
-    with pytest.raises(NonFiniteLossError, match='a gradient'):
-        train(tmp_path)
+    with pytest.raises(NonFiniteLossError, match=message):
+        train(tmp_path, custom_hooks=hooks(**options))
 
 
 def test_wrapper_is_given_back(tmp_path):

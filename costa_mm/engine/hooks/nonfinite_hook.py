@@ -97,6 +97,7 @@ class NonFiniteLossHook(Hook):
         self.skipped = 0
         self._in_a_row = 0
         self._dumps = 0
+        self._checks_steps = False
         self._batch: Any = None
         self._originals: dict = {}
 
@@ -120,7 +121,9 @@ class NonFiniteLossHook(Hook):
 
         wrapper.update_params = checked_update
         scaler = getattr(wrapper, 'loss_scaler', None)
-        if self.check_gradients and not (scaler and scaler.is_enabled()):
+        self._checks_steps = self.check_gradients and not (
+            scaler and scaler.is_enabled())
+        if self._checks_steps:
             wrapper.step = checked_step
 
     def after_train(self, runner) -> None:
@@ -147,7 +150,8 @@ class NonFiniteLossHook(Hook):
         own = bool(bad)
         all_reduce(bad, 'max')
         if not bool(bad):
-            self._in_a_row = 0
+            if not self._checks_steps:
+                self._in_a_row = 0
             update(loss, *args, **kwargs)
             return
         self._report(runner, own, f'loss {float(loss.detach()):g}')
@@ -169,6 +173,7 @@ class NonFiniteLossHook(Hook):
         # synchronised gradients are the same everywhere, so is the verdict
         norms = torch._foreach_norm(grads) if grads else []
         if not norms or bool(torch.isfinite(torch.stack(norms)).all()):
+            self._in_a_row = 0
             step(**kwargs)
             return
         self._report(runner, True, 'a gradient')
