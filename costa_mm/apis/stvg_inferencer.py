@@ -21,7 +21,7 @@ from costa_mm.structures import TubeDataSample
 from costa_mm.visualization import TubeLocalVisualizer
 from .calibration import Calibration, find_calibration
 from .grouping import LongVideo, VideoGroup, ground_group, group_sources
-from .inputs import Sentences, Videos, VideoSource, make_sources
+from .inputs import ArrayReader, Sentences, Videos, VideoSource, make_sources
 from .long_video import VideoWindows, ground_video
 from .model_zoo import find_model, models_with_weights
 from .outputs import check_folder, draw_pictures, write_files
@@ -282,6 +282,8 @@ class STVGInferencer(BaseInferencer):
             if isinstance(transform, LoadVideoFrames):
                 transform = copy.copy(transform)
                 transform.reader = source.reader
+                if isinstance(source.reader, ArrayReader):
+                    transform.cache_root = None  # there is no file to cache
             if isinstance(transform, SampleFrames) and source.info.fps is \
                     None and transform.mode == 'fps':
                 raise ValueError(

@@ -143,18 +143,18 @@ def store(task: CacheTask) -> CacheResult:
         if tuple(header.shape) == _shape(height, width, task):
             return CacheResult('reused', start + header.ends[-1], header.psnr)
     reader, ids = PyAVReader(), np.asarray(task.frame_ids)
-    try:
-        frames = reader.read(task.video_path, ids)
-    except BehindEndError as e:  # annotated longer than it is
-        ids = ids[ids < e.num_frames]
-        if not len(ids):
-            return CacheResult(str(e))
+    frames = None
+    while frames is None:
         try:
             frames = reader.read(task.video_path, ids)
-        except VideoReadError as error:
-            return CacheResult(str(error))
-    except VideoReadError as e:
-        return CacheResult(str(e))
+        except BehindEndError as e:
+            # annotated longer than it is, or shorter than it promises
+            left = ids[ids < e.num_frames]
+            if len(left) in (0, len(ids)):
+                return CacheResult(str(e))
+            ids = left
+        except VideoReadError as e:
+            return CacheResult(str(e))
     ori_shape = frames.shape[1:3]
     height, width = _shape(*ori_shape, task)
     header = write_cache(

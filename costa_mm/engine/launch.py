@@ -16,6 +16,14 @@ def close_process_group() -> None:
 
 def autocast_dtype() -> torch.dtype:
     """bfloat16, or float16 on CUDA devices without bfloat16."""
-    if torch.cuda.is_available() and not torch.cuda.is_bf16_supported():
+    if torch.cuda.is_available() and not _computes_bfloat16():
         return torch.float16
     return torch.bfloat16
+
+
+def _computes_bfloat16() -> bool:
+    """Whether the CUDA device does, and does not only emulate it."""
+    try:
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    except TypeError:  # torch before 2.4 does not count emulation
+        return torch.cuda.is_bf16_supported()

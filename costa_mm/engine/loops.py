@@ -60,6 +60,9 @@ class _ResumableLoop:
         if not self.dataloader.drop_last:
             sampler.batch_size = self.dataloader.batch_size or 1
         self._resumed: Optional[dict] = None
+        # where the sampler stood at which iteration: those of earlier runs
+        # may have been of another size
+        self._anchor = (0, 0, 0)  # epoch, iteration, batch
         self.held_random_state: Optional[dict] = None
         self.validated_at = -1
 
@@ -73,6 +76,7 @@ class _ResumableLoop:
             dataset_seed=getattr(self.dataloader.dataset, 'seed', None),
             samples_per_batch=self._samples_per_batch(),
             batches_per_epoch=len(self.dataloader),
+            anchor=list(self._anchor),
             validated_at=self.validated_at)
 
     def load_state_dict(self, state: dict) -> None:
@@ -154,15 +158,20 @@ class ResumableEpochTrainLoop(_ResumableLoop, EpochBasedTrainLoop):
         """Batch of the epoch to go on with."""
         state = self._resumed or {}
         per_epoch = state.get('batches_per_epoch', len(self.dataloader))
-        done = self._iter - self._epoch * per_epoch
+        epoch, iters, batch = state.get(
+            'anchor', (self._epoch, self._epoch * per_epoch, 0))
+        # an epoch that ended before it was saved starts at its beginning
+        done = batch + self._iter - iters if epoch == self._epoch else 0
         self._start = min(
             max(self._batches_done(done), 0), len(self.dataloader))
+        self._anchor = (self._epoch, self._iter, self._start)
 
     def run_epoch(self) -> None:
         """Run what is left of an epoch."""
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         start, self._start = self._start, 0
+        self._anchor = (self._epoch, self._iter, start)
         if start < len(self.dataloader):
             batches = _batches(
                 self.dataloader, epoch=self._epoch, start=start)
@@ -217,7 +226,9 @@ class ResumableIterTrainLoop(_ResumableLoop, IterBasedTrainLoop):
 
     def run(self):
         """Launch training, or go on with it."""
-        start = self._batches_done(self._iter)
+        _, iters, batch = (self._resumed or {}).get('anchor', (0, 0, 0))
+        start = self._batches_done(batch + self._iter - iters)
+        self._anchor = (0, self._iter, start)
         self._begin()
         self.runner.call_hook('before_train_epoch')
         if self._iter > 0:

@@ -7,6 +7,7 @@ from typing import Dict, Iterator, Optional
 import numpy as np
 import torch
 from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
 
@@ -56,17 +57,23 @@ def preserved_random_state() -> Iterator[dict]:
         restore_random_state(state)
 
 
+def _unwrapped(model: nn.Module) -> nn.Module:
+    """The model itself, so that names do not depend on the launcher."""
+    return model.module if is_model_wrapper(model) else model
+
+
 def capture_gradients(model: nn.Module) -> Dict[str, Tensor]:
     """Gradients gathered so far in an unfinished accumulation."""
     return {
         name: p.grad.detach().cpu()
-        for name, p in model.named_parameters() if p.grad is not None
+        for name, p in _unwrapped(model).named_parameters()
+        if p.grad is not None
     }
 
 
 def restore_gradients(model: nn.Module, gradients: Dict[str, Tensor]) -> None:
     """Put gradients of an unfinished accumulation back."""
-    parameters = dict(model.named_parameters())
+    parameters = dict(_unwrapped(model).named_parameters())
     for name, grad in gradients.items():
         parameter = parameters[name]
         parameter.grad = grad.to(parameter.device).clone()

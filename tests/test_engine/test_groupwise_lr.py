@@ -127,3 +127,33 @@ def test_scaled_rates_are_kept():
     rates = {g['name']: g['lr'] for g in wrapper.optimizer.param_groups}
     assert rates['video'] == pytest.approx(4e-5)
     assert torch.is_tensor(wrapper.param_groups[0]['params'][0])
+
+
+def test_another_epoch_length_goes_on_at_the_same_place():
+    schedules = dict(
+        text=dict(warmup=0.1, to_zero=True), rest=dict(milestones=[5]))
+
+    def scheduler(epoch_length):
+        return GroupwiseLR.build_iter_from_epoch(
+            optimizer(), schedules=schedules, end=10,
+            epoch_length=epoch_length)
+
+    eight, one = scheduler(10), scheduler(80)
+    for _ in range(40):
+        eight.optimizer.step()
+        eight.step()
+    one.load_state_dict(eight.state_dict())
+    assert (one.last_step, one.end) == (320, 800)
+    assert one._get_value() == pytest.approx(eight._get_value())
+    # the drop comes at the fifth epoch of the new length
+    for _ in range(79):
+        one.optimizer.step()
+        one.step()
+    rest = [g.get('name') for g in one.optimizer.param_groups].index('rest')
+    assert one._get_value()[rest] == pytest.approx(1e-4)
+    one.step()
+    assert one._get_value()[rest] == pytest.approx(1e-5)
+    # the same length: the same step
+    again = scheduler(10)
+    again.load_state_dict(eight.state_dict())
+    assert (again.last_step, again.end) == (40, 100)

@@ -165,3 +165,40 @@ def test_resume_of_a_finished_run_changes_nothing(finish, tmp_path):
     before = final_state(tmp_path)
     assert finish(train, tmp_path, True) == 0
     assert differences(before, final_state(tmp_path)) == []
+
+
+@pytest.mark.parametrize('loop', ['epochs', 'iterations'])
+def test_every_epoch_is_whole_after_other_batch_sizes(loop, tmp_path,
+                                                      monkeypatch):
+    import engine_toy
+    original, loaded = engine_toy.ToyDataset.__getitem__, []
+
+    def noted(self, idx):
+        if self.length == 12:  # of training
+            loaded.append((getattr(idx, 'epoch', -1), int(idx)))
+        return original(self, idx)
+
+    monkeypatch.setattr(engine_toy.ToyDataset, '__getitem__', noted)
+    plain = dict(
+        val_cfg=None, val_dataloader=None, val_evaluator=None,
+        param_scheduler=None, custom_hooks=[], **{
+            'default_hooks.checkpoint.save_best': None,
+            'default_hooks.checkpoint.interval': 1,
+            'default_hooks.checkpoint.by_epoch': loop == 'epochs',
+            'train_dataloader.num_workers': 0,
+            'train_dataloader.persistent_workers': False
+        })
+
+    def go(batch_size, epochs, iters):
+        length = {'train_cfg.max_epochs': epochs} if loop == 'epochs' else \
+            dict(train_cfg=dict(
+                _delete_=True, by_epoch=False, max_iters=iters))
+        options = {**plain, **length}
+        options['train_dataloader.batch_size'] = batch_size
+        train(tmp_path, True, **options)
+
+    # epochs have 12, 3, 3, 6 and 6 iterations
+    for args in ((1, 2, 24), (4, 3, 27), (4, 4, 30), (2, 5, 36), (2, 6, 42)):
+        go(*args)
+    for epoch in range(6):
+        assert sorted(i for e, i in loaded if e == epoch) == list(range(12))

@@ -51,3 +51,12 @@ def test_gradients_survive_a_file():
     restore_gradients(other, gradients)
     assert torch.equal(other.weight.grad, model.weight.grad)
     assert other.bias.grad is None
+
+
+def test_gradients_do_not_depend_on_the_wrapper():
+    model, other = nn.Linear(2, 1), nn.Linear(2, 1)
+    nn.DataParallel(model)(torch.ones(1, 2)).sum().backward()
+    gradients = capture_gradients(nn.DataParallel(model))
+    restore_gradients(other, gradients)
+    assert torch.equal(other.weight.grad, model.weight.grad)
+    assert capture_gradients(model).keys() == gradients.keys()

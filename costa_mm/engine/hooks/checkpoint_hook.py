@@ -160,6 +160,8 @@ class AtomicCheckpointHook(CheckpointHook):
                 schedulers=schedulers,
                 ranks=ranks)
             runner.call_hook('before_save_checkpoint', checkpoint=checkpoint)
+            # hooks put their own tensors there, averaging does
+            checkpoint = _to_cpu(checkpoint)
             try:
                 save_checkpoint_file(checkpoint, path)
             except OSError as e:

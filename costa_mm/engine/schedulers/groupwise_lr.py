@@ -88,6 +88,7 @@ class GroupwiseLR(_ParamScheduler):
                 raise ValueError(
                     f'schedule of {name!r} knows {sorted(_OPTIONS)}, not '
                     f'{sorted(set(options) - _OPTIONS)}')
+        self.epoch_length: Optional[int] = None
         # MMEngine's wrapper adds a nameless group that logs the base rate
         self.schedules = [
             dict(schedules.get(name, schedules.get(REST, {})))
@@ -116,13 +117,35 @@ class GroupwiseLR(_ParamScheduler):
             }
             for name, options in schedules.items()
         }
-        return cls(
+        scheduler = cls(
             *args,
             schedules=scaled,
             begin=begin * epoch_length,
             end=end * epoch_length,
             by_epoch=False,
             **kwargs)
+        scheduler.epoch_length = epoch_length
+        return scheduler
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Go on where another scheduler was, with this one's schedule.
+
+        With another number of processes an epoch has other iterations than
+        it had; the step is then that of the same place in training.
+
+        Args:
+            state_dict (dict): Of the interrupted run's scheduler.
+        """
+        own = dict(
+            end=self.end,
+            schedules=self.schedules,
+            epoch_length=self.epoch_length)
+        super().load_state_dict(state_dict)
+        before = state_dict.get('epoch_length')
+        self.__dict__.update(own)
+        if before and self.epoch_length and before != self.epoch_length:
+            self.last_step = round(self.last_step * self.epoch_length /
+                                   before)
 
     def _get_value(self) -> List[float]:
         """Rates of this step, in closed form."""

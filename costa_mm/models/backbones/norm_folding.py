@@ -22,8 +22,10 @@ class _FoldingMixin:
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve and, while its statistics are fixed, normalise."""
-        norm, = self.norm_behind
-        if norm.training:
+        block, name = self.norm_behind
+        norm = getattr(block, name)
+        # sync_bn puts another norm in its place
+        if norm.training or not isinstance(norm, _FoldedMixin):
             return super().forward(x)
         return self._conv_forward(x, *fold(self, norm))
 
@@ -87,6 +89,11 @@ def fold_norms(pathway: nn.Module) -> int:
     Returns:
         int: How many norms were folded.
     """
+    places = {
+        id(norm): (block, name)
+        for block in pathway.modules()
+        for name, norm in block.named_children()
+    }
     pairs = [(conv, norm) for conv, norm in _pairs(pathway)
              if _can_fold(conv, norm)]
     for conv, norm in pairs:
@@ -94,7 +101,7 @@ def fold_norms(pathway: nn.Module) -> int:
         conv.__class__ = FoldingConv2d if two else FoldingConv3d
         norm.__class__ = FoldedBatchNorm2d if two else FoldedBatchNorm3d
         # in a tuple, so that it does not become a child under a second name
-        conv.norm_behind = (norm, )
+        conv.norm_behind = places[id(norm)]
     return len(pairs)
 
 

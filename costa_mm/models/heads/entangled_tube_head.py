@@ -89,8 +89,11 @@ class EntangledTubeHead(BaseTubeHead):
         self.event_query = EventQuery(
             embed_dims=embed_dims) if entangled else nn.Linear(
                 embed_dims, embed_dims)
-        self.attend_enc = MLP(embed_dims, embed_dims, 1, 2)
-        self.attend_dec = MLP(embed_dims, embed_dims, 1, 2)
+        # without its loss nothing trains it, and DDP must not wait for it
+        self.attend_enc = MLP(embed_dims, embed_dims, 1, 2).requires_grad_(
+            self.loss_attend_enc is not None)
+        self.attend_dec = MLP(embed_dims, embed_dims, 1, 2).requires_grad_(
+            self.loss_attend_dec is not None)
 
     def forward(self,
                 memory: FusedMemory,

@@ -274,7 +274,7 @@ def test_all_frozen_norms_are_folded():
         build_frozen().state_dict().keys()
     other = copy.deepcopy(model)
     conv = other.spatial.layer1[0].conv1
-    assert conv.norm_behind[0] is other.spatial.layer1[0].bn1
+    assert conv.norm_behind[0] is other.spatial.layer1[0]
 
 
 def test_folded_norms_in_training_mode_use_batch_statistics():

@@ -4,6 +4,7 @@ import torch
 from torch.testing import assert_close
 
 from costa_mm.models import STVGDataPreprocessor
+from costa_mm.structures import TubeDataSample
 
 
 def videos():
@@ -48,6 +49,15 @@ def test_forward_keeps_the_samples_and_the_input():
     assert data['inputs'][0].dtype == torch.uint8
     assert STVGDataPreprocessor()(dict(
         inputs=videos()))['data_samples'] is None
+
+
+def test_truth_stays_on_the_cpu():
+    sample = TubeDataSample(gt_boxes=torch.zeros(2, 4))
+    preprocessor = STVGDataPreprocessor().to('meta')
+    out = preprocessor(
+        dict(inputs=[torch.zeros(2, 3, 4, 4)], data_samples=[sample]))
+    assert out['inputs'].frames.device.type == 'meta'
+    assert out['data_samples'][0].gt_boxes.device.type == 'cpu'
 
 
 def test_channels_last_memory_gives_the_same():
