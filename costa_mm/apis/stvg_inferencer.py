@@ -252,7 +252,7 @@ class STVGInferencer(BaseInferencer):
                 if is_long:
                     yield from (LongVideo(w, s.requests()) for s, w in run)
                 else:
-                    yield self._group(list(run))
+                    yield from self._groups(list(run))
 
     def _windows(self, source: VideoSource) -> VideoWindows:
         """A video's windows, one where it is not long; nothing is decoded."""
@@ -261,19 +261,25 @@ class STVGInferencer(BaseInferencer):
             self.model.test_cfg)
 
     @staticmethod
-    def _group(pairs: Sequence[Tuple[VideoSource, VideoWindows]]
-               ) -> VideoGroup:
-        """Decode short videos; a sample for each of their sentences."""
-        videos, samples, rows = [], [], []
-        for row, (source, windows) in enumerate(pairs):
-            videos += windows
-            for sample_id, sentence in source.requests():
-                sample = videos[row]['data_samples'].clone()
-                sample.set_metainfo(
-                    dict(sentence=sentence, sample_id=sample_id))
-                samples.append(sample)
-                rows.append(row)
-        return VideoGroup(videos, samples, rows)
+    def _groups(pairs: Sequence[Tuple[VideoSource, VideoWindows]]
+                ) -> Iterator[VideoGroup]:
+        """Decode short videos; a sample for each of their sentences.
+
+        A video of one frame has no second pass, and its batch mates would
+        lose theirs: it is grounded apart.
+        """
+        decoded = [(source, *windows) for source, windows in pairs]
+        for _, run in groupby(decoded, lambda d: len(d[1]['inputs']) > 1):
+            videos, samples, rows = [], [], []
+            for row, (source, video) in enumerate(run):
+                videos.append(video)
+                for sample_id, sentence in source.requests():
+                    sample = video['data_samples'].clone()
+                    sample.set_metainfo(
+                        dict(sentence=sentence, sample_id=sample_id))
+                    samples.append(sample)
+                    rows.append(row)
+            yield VideoGroup(videos, samples, rows)
 
     def _transforms_for(self, source: VideoSource) -> List[Callable]:
         """The test pipeline, reading from the video's own reader."""

@@ -78,11 +78,14 @@ def test_results_are_complete(inferencer, video, frames):
 
 
 def test_a_batch_gives_what_single_sentences_give(inferencer, frames):
-    inputs, sentences = [frames, frames[:20]], ['the red square', 'green']
+    # a single frame has no second pass; its batch mates keep theirs
+    inputs = [frames, frames[:1], frames[:20]]
+    sentences = ['the red square', 'green']
     single, batched = (
         inferencer(inputs, sentences, batch_size=n)['predictions']
-        for n in (1, 4))
-    assert len(single) == len(batched) == 4
+        for n in (1, 6))
+    assert len(single) == len(batched) == 6
+    assert [len(r.frame_ids) for r in batched] == [8, 8, 1, 1, 8, 8]
     for one, other in zip(single, batched):
         assert one.sample_id == other.sample_id
         assert one.span == other.span

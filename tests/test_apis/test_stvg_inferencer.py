@@ -280,6 +280,14 @@ def test_weights_of_another_model(write_model, tmp_path):
         STVGInferencer(weights=path)
 
 
+def test_frames_are_not_looked_for_in_a_cache(write_model, frames, tmp_path):
+    config, weights = write_model()
+    cfg = Config.fromfile(str(config))
+    cfg.test_dataloader.dataset.pipeline[1].cache_root = str(tmp_path)
+    inferencer = STVGInferencer(cfg, weights, show_progress=False)
+    check_red(inferencer(frames, RED)['predictions'][0])
+
+
 @pytest.mark.parametrize('device', ['gpu', 'cuda:99', ''])
 def test_device_that_is_not_there(device):
     with pytest.raises(ValueError, match=f"device '{device}' cannot be used"):

@@ -10,10 +10,11 @@ import pytest
 from test_datasets.conftest import read_number, write_video
 
 from costa_mm.datasets import (HCSTVGDataset, LoadTubeAnnotations,
-                               LoadVideoFrames, VideoReadError)
+                               LoadVideoFrames, PyAVReader, VideoReadError)
 from costa_mm.datasets.caching import CacheTask, largest_size, plan, store
 from costa_mm.datasets.frame_cache import (cache_path, nearest, read_cache,
                                            read_header, remove_leftovers)
+from costa_mm.datasets.readers import BehindEndError
 from costa_mm.structures import Tube
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,6 +112,27 @@ def test_frames_that_the_container_only_promises(clip, tmp_path):
     header, _ = read_header(cache_path(str(tmp_path), str(clip)))
     assert (header.frame_ids, header.missing) == ([0, 40], [48, 49])
     assert store(task).status == 'reused'
+
+
+def test_a_video_that_gets_shorter_with_every_look(clip, tmp_path,
+                                                  monkeypatch):
+    read, ends = PyAVReader.read, [45, 41]
+
+    def shorter(self, path, frame_ids):
+        if ends:
+            raise BehindEndError(path, frame_ids[-1], ends.pop(0))
+        return read(self, path, frame_ids)
+
+    monkeypatch.setattr(PyAVReader, 'read', shorter)
+    task = CacheTask(
+        str(tmp_path), str(clip), np.array([0, 40, 42, 46]), 448, 720, 95)
+    assert store(task).status == 'written'
+    header, _ = read_header(cache_path(str(tmp_path), str(clip)))
+    assert (header.frame_ids, header.missing) == ([0, 40], [42, 46])
+    # no frame at all
+    ends.append(0)
+    other = task._replace(frame_ids=np.array([40]))
+    assert 'does not exist' in store(other).status
 
 
 def test_videos_of_one_name_and_size_are_told_apart(tmp_path):

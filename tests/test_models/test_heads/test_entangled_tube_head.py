@@ -3,7 +3,7 @@ from unittest import mock
 
 import pytest
 import torch
-from tiny_model import C, build, head_cfg, make_memory
+from tiny_model import C, build, head_cfg, make_batch, make_memory
 from torch.testing import assert_close
 
 from costa_mm.models.heads import TubeTargets, labels_from_span
@@ -181,3 +181,16 @@ def test_bad_arguments_raise(kwargs, match):
 def test_unknown_key_raises():
     with pytest.raises(TypeError):
         build(head_cfg(num_queries=C))
+
+
+@pytest.mark.parametrize('name', ['attend_enc', 'attend_dec'])
+def test_what_no_loss_trains_is_frozen(name):
+    head = build(head_cfg(**{f'loss_{name}': None}))
+    frozen = {n for n, p in head.named_parameters() if not p.requires_grad}
+    assert frozen == {n for n, _ in head.named_parameters()
+                      if n.startswith(name)} != set()
+    losses = head.loss(
+        make_memory(durations=[5, 3]), make_batch()['data_samples'])
+    sum(v for k, v in losses.items() if 'loss' in k).backward()
+    assert all((p.grad is not None) == p.requires_grad
+               for p in head.parameters())
