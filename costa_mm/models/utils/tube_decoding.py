@@ -25,7 +25,7 @@ class TestConfig:
         span_ends (str): 'sampled' ends a span with the last sampled frame
             inside it (as published); 'midpoint' reaches halfway to the next
             sampled frame outside it, which is unbiased for coarse sampling.
-        num_spans (int): How many best spans to report.
+        num_spans (int): How many best spans to report at most.
         window (dict or :obj:`WindowConfig`, optional): Cut longer videos into
             overlapping windows; by default a video is grounded at once,
             however long.
@@ -206,19 +206,38 @@ def decode_tubes(outs: TubeOutputs, metas: Sequence[dict],
     return tubes
 
 
+_Span = Tuple[int, int, float]
+
+
+def _overlapping(first: Sequence[_Span],
+                 second: Sequence[_Span]) -> List[Tuple[_Span, _Span]]:
+    """Each span with the one of ``second`` that it overlaps most."""
+    pairs, left = [], list(second)
+    for a in first:
+        shared = [min(a[1], b[1]) - max(a[0], b[0]) for b in left]
+        if shared and max(shared) > 0:
+            pairs.append((a, left.pop(int(np.argmax(shared)))))
+    return sorted(pairs, key=lambda p: -p[0][2] * p[1][2])
+
+
 def merge_passes(even: SampledTube, odd: SampledTube) -> SampledTube:
     """Merge two interleaved passes over one video, as STCAT does.
 
-    The span is [min start, max end]; boxes and distributions are put in the
-    order of their frames.
+    The span is [min start, max end] of both best spans; boxes and
+    distributions are put in the order of their frames.  Of the further spans
+    those are kept that overlap one of the other pass: two that have nothing
+    in common would span what nobody predicted.
     """
     order = np.argsort(np.concatenate((even.frame_ids, odd.frame_ids)))
 
     def both(name: str) -> np.ndarray:
         return np.concatenate((getattr(even, name), getattr(odd, name)))
 
-    spans = [(min(a[0], b[0]), max(a[1], b[1]), (a[2] * b[2])**0.5)
-             for a, b in zip(even.spans, odd.spans)]
+    spans = [
+        (min(a[0], b[0]), max(a[1], b[1]), (a[2] * b[2])**0.5)
+        for a, b in [(even.spans[0], odd.spans[0]),
+                     *_overlapping(even.spans[1:], odd.spans[1:])]
+    ]
     attendance = both('attendance')
     return SampledTube(
         frame_ids=both('frame_ids')[order],

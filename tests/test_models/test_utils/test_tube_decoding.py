@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from costa_mm.models.utils import (TestConfig, best_spans, decode_tubes,
-                                   densify_boxes, merge_passes, to_source_span)
+from costa_mm.models.utils import (SampledTube, TestConfig, best_spans,
+                                   decode_tubes, densify_boxes, merge_passes,
+                                   to_source_span)
 from costa_mm.structures import TubeOutputs
 
 CFG = TestConfig()
@@ -148,6 +149,18 @@ def test_merge_puts_frames_in_order():
     np.testing.assert_array_equal(merged.boxes[::2], even.boxes)
     np.testing.assert_array_equal(merged.boxes[1::2], odd.boxes)
     assert len(merged.attendance) == 6
+
+
+def test_merged_spans_are_those_that_both_passes_have():
+    def tube(*spans):
+        none = np.zeros(0, np.float32)
+        return SampledTube(none, none, list(spans), none, none, none)
+
+    merged = merge_passes(
+        tube((10, 40, .4), (200, 250, .3), (60, 90, .09)),
+        tube((20, 50, .4), (61, 95, .16), (300, 310, .1)))
+    assert [s[:2] for s in merged.spans] == [(10, 50), (60, 95)]
+    assert merged.spans[1][2] == pytest.approx(.12)
 
 
 def test_boxes_are_held_outside_the_sampled_frames():
