@@ -76,13 +76,14 @@ def set_outputs(cfg: Config, args: argparse.Namespace) -> None:
     if args.show or args.show_dir:
         hooks = cfg.setdefault('default_hooks', {})
         hook = hooks.get('visualization') or {}
-        hooks['visualization'] = dict(
-            dict(type='costa_mm.TubeVisualizationHook'),
+        hooks['visualization'] = {
+            'type': 'costa_mm.TubeVisualizationHook',
             **hook,
-            draw=True,
-            show=args.show,
-            wait_time=args.wait_time,
-            test_out_dir=args.show_dir)
+            'draw': True,
+            'show': args.show,
+            'wait_time': args.wait_time,
+            'test_out_dir': args.show_dir
+        }
 
 
 def set_prediction_file(cfg: Config, args: argparse.Namespace) -> None:

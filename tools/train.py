@@ -69,10 +69,11 @@ def main() -> None:
     if args.seed is not None:
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=args.seed)
     if args.resume is not None:
-        path = args.resume
-        cfg.load_from = latest_checkpoint(
-            cfg.work_dir) if path == 'auto' else path
-        cfg.resume = cfg.load_from is not None
+        path = latest_checkpoint(
+            cfg.work_dir) if args.resume == 'auto' else args.resume
+        cfg.resume = path is not None
+        if cfg.resume:  # else the pretrained weights of the config stay
+            cfg.load_from = path
     build_runner(cfg).train()
     close_process_group()
 

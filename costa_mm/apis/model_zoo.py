@@ -8,6 +8,7 @@ names are looked up here: in the ``model-index.yml`` beside the package, or in
 there, or an address.
 """
 import os
+from pathlib import Path
 from typing import List, NamedTuple, Optional
 
 import yaml
@@ -62,7 +63,7 @@ def list_models() -> List[ZooEntry]:
     entries = {entry.name: entry for entry in _from_index(root)}
     known = {os.path.abspath(entry.config) for entry in entries.values()}
     for folder, _, names in sorted(os.walk(os.path.join(root, 'configs'))):
-        if '_base_' in folder:
+        if '_base_' in Path(folder).relative_to(root).parts:
             continue
         for file in sorted(names):
             name, suffix = os.path.splitext(file)

@@ -238,13 +238,14 @@ def seed_changes(reference: Sequence[SeedResult],
 
     Per metric ``change`` (of the means over all seeds), and ``low`` and
     ``high``, the 95 % confidence interval of Welch's t with a run as one
-    observation; None where either has fewer than two seeds.
+    observation; None where either has fewer than two seeds or a run lacks
+    the metric.
     """
     out: Dict[str, Optional[dict]] = {}
     for metric in PER_SAMPLE:
-        one, two = ([r.metrics[metric] for r in group]
+        one, two = ([r.metrics.get(metric) for r in group]
                     for group in (reference, seeds))
-        if min(len(one), len(two)) < 2:
+        if min(len(one), len(two)) < 2 or None in one + two:
             out[metric] = None
             continue
         interval = ttest_ind(

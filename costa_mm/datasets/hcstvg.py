@@ -26,7 +26,7 @@ def read_hcstvg_entry(name: str,
         name (str): Its key, the file name of the video.
         entry (dict): What the file says.
         clip_seconds (float, optional): Length of every clip; the frame rate
-            is ``img_num / clip_seconds``.
+            is ``img_num / clip_seconds`` where the entry has no ``fps``.
 
     Returns:
         Draft: Frames from 0; ``st_frame`` in the file counts from 1.
@@ -117,7 +117,8 @@ class HCSTVGDataset(BaseSTVGDataset):
     Args:
         ann_file (str): Annotation file.
         clip_seconds (float, optional): Length of every clip in seconds: the
-            frame rate is then frames / clip_seconds, the published rule.
+            frame rate is then frames / clip_seconds, the published rule,
+            unless an entry has its ``fps``.
             True for HC-STVG's own 20 s clips and for nothing else.  By
             default the rate is that of ``st_frame`` and ``st_time``, or is
             read from the video.

@@ -8,6 +8,8 @@ from typing import Iterable, Optional
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from costa_mm.compat import import_mmcv_ops
+
 # what Runner reads from the config besides its constructor's arguments
 _EXTRA_KEYS = ('runner_type', 'custom_imports', 'sync_bn', 'compile',
                'find_unused_parameters', 'model_wrapper_cfg', 'gpu_ids',
@@ -96,6 +98,8 @@ def read_config(path: str,
     """
     if not osp.isfile(path):
         raise FileNotFoundError(f'there is no config file {path}')
+    # custom_imports of the config may need mmdet before costa_mm.models does
+    import_mmcv_ops()
     cfg = Config.fromfile(path)
     if options:
         check_options(cfg, options)

@@ -44,11 +44,9 @@ def challenge_entry(tube: Tube) -> dict:
     Frames count from 1, as ``st_frame`` does in the annotations, and
     ``ed_frame`` is the last frame of the event; only its boxes are listed.
 
-    Raises:
-        ValueError: If the prediction has no span.
+    Args:
+        tube (Tube): With a span.
     """
-    if tube.span is None:
-        raise ValueError('the prediction has no span')
     start, end = tube.span
     boxes = {
         str(int(i) + 1): [float(c) for c in box]
@@ -68,7 +66,10 @@ class HCSTVGChallengeFile(TubeFile):
         self._samples: Dict[str, str] = {}  # by video
 
     def check(self, record: SampleRecord) -> None:
-        """Refuse a second sentence of a video; see :class:`TubeFile`."""
+        """Refuse a second sentence of a video, and a missing span."""
+        if record.pred.span is None:
+            raise ValueError(f'sample {record.sample_id!r}: the prediction '
+                             'has no span')
         video = _video(record)
         sample = self._samples.setdefault(video, record.sample_id)
         if sample != record.sample_id:
@@ -84,10 +85,7 @@ class HCSTVGChallengeFile(TubeFile):
         for record in records:
             # samples of other processes were not seen before
             self.check(record)
-            try:
-                out[_video(record)] = challenge_entry(record.pred)
-            except ValueError as e:
-                raise ValueError(f'sample {record.sample_id!r}: {e}') from e
+            out[_video(record)] = challenge_entry(record.pred)
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
         with open(path, 'w', encoding='utf-8') as f:
             json.dump(out, f)

@@ -77,6 +77,10 @@ def test_interval_over_seeds_by_hand():
     assert found['low'] == pytest.approx(.3 - half)
     assert found['high'] == pytest.approx(.3 + half)
     assert seed_changes(runs([.3, .4]), runs([.6]))['m_vIoU'] is None
+    lacking = runs([.6, .7])
+    del lacking[0].metrics['jump_rate']
+    found = seed_changes(runs([.3, .4]), lacking)
+    assert found['jump_rate'] is None and found['m_vIoU'] is not None
 
 
 def test_factors_are_means_over_samples_then_seeds():

@@ -203,6 +203,9 @@ def test_challenge_file_holds_one_sentence_per_video(make_tube, tmp_path):
     metric.process(None, first)  # once more, as by a sampler that fills up
     with pytest.raises(ValueError, match="'v' has two sentences.*'b'"):
         metric.process(None, second)
+    with pytest.raises(ValueError, match="'c'.*no span"):
+        metric.process(None, [
+            dict(sample_id='c', video_id='w', pred_tube=Tube(None))])
     records = [SampleRecord(i, video_id='v', pred=make_tube((0, 5)))
                for i in 'ab']
     with pytest.raises(ValueError, match="'v' has two sentences.*'b'"):

@@ -97,6 +97,11 @@ def test_resume(tool, config, tmp_path):
     tool('train.py', config, '--work-dir', tmp_path / 'new', '--resume',
          where / 'iter_12.pth', '--cfg-options', 'train_cfg.max_epochs=3')
     assert meta(tmp_path / 'new' / 'iter_18.pth')['iter'] == 18
+    # nothing to resume: the config's pretrained weights are kept
+    tool('train.py', config, '--work-dir', tmp_path / 'first', '--resume',
+         '--cfg-options', f'load_from={where / "iter_12.pth"}')
+    first = meta(tmp_path / 'first' / 'iter_6.pth')
+    assert f"load_from = '{where / 'iter_12.pth'}'" in first['cfg']
 
 
 def test_errors_name_their_mend(tool, config, tmp_path):

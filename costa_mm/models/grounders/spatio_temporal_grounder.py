@@ -275,6 +275,8 @@ class SpatioTemporalGrounder(BaseModel):
             weights = self.head.predict(self.neck(visual, text)).cell_attention
         finally:
             self.head.need_attention = before
+        if weights is None:
+            raise ValueError(f'{type(self.head).__name__} shows no attention')
         height, width = visual.cell_mask.shape[1:]
         maps = []
         for i, duration in enumerate(inputs.durations):
