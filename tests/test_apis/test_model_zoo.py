@@ -9,6 +9,7 @@ from costa_mm.apis.model_zoo import models_with_weights
 
 @pytest.fixture
 def zoo(tmp_path, monkeypatch):
+    tmp_path = tmp_path / 'my_base_repo'  # '_base_' is in the path of all
     configs = tmp_path / 'configs'
     (configs / '_base_').mkdir(parents=True)
     for name in ('tiny.py', 'large.py', '_base_/schedule.py'):

@@ -1,8 +1,14 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Mistyped keys are errors."""
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from mmengine.config import Config
 
+import costa_mm
 from costa_mm.engine.config import (build_runner, check_config, enable_amp,
                                     enable_auto_scale_lr, known_keys,
                                     read_config)
@@ -77,3 +83,18 @@ def test_runner_of_the_config(tmp_path):
 
     from costa_mm.engine import STVGRunner
     assert type(build_runner(toy_config(tmp_path))) is STVGRunner
+
+
+def test_custom_imports_may_begin_with_mmdet(tmp_path):
+    (tmp_path / 'my_head.py').write_text(
+        'from mmdet.models.layers.transformer.utils import MLP\n')
+    config = tmp_path / 'mine.py'
+    config.write_text("custom_imports = dict(imports=['my_head'])\n")
+    code = ('from costa_mm.engine.config import read_config\n'
+            f'read_config({str(config)!r})\n'
+            'import sys; print("my_head" in sys.modules)\n')
+    root = Path(costa_mm.__file__).resolve().parents[1]
+    out = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True,
+        env=dict(os.environ, PYTHONPATH=f'{root}{os.pathsep}{tmp_path}'))
+    assert out.stdout.endswith('True\n'), out.stderr
