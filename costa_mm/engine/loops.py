@@ -99,6 +99,14 @@ class _ResumableLoop:
             'but not exactly', 'current', 30)
         return iters * state['samples_per_batch'] // now
 
+    def _go_on(self, anchor: Tuple[int, int, int]) -> int:
+        """Batch to go on with; the anchor moves if batches have changed."""
+        epoch, iters, batch = anchor
+        done = batch + self._iter - iters
+        start = self._batches_done(done)
+        self._anchor = anchor if start == done else (epoch, self._iter, start)
+        return start
+
     def _validate(self) -> None:
         """Validate; the training goes on as if nothing had been drawn."""
         with preserved_random_state() as state:
@@ -158,20 +166,20 @@ class ResumableEpochTrainLoop(_ResumableLoop, EpochBasedTrainLoop):
         """Batch of the epoch to go on with."""
         state = self._resumed or {}
         per_epoch = state.get('batches_per_epoch', len(self.dataloader))
-        epoch, iters, batch = state.get(
-            'anchor', (self._epoch, self._epoch * per_epoch, 0))
-        # an epoch that ended before it was saved starts at its beginning
-        done = batch + self._iter - iters if epoch == self._epoch else 0
+        anchor = tuple(
+            state.get('anchor', (self._epoch, self._epoch * per_epoch, 0)))
+        if anchor[0] != self._epoch:  # saved at the end of the one before
+            anchor = self._epoch, self._iter, 0
         self._start = min(
-            max(self._batches_done(done), 0), len(self.dataloader))
-        self._anchor = (self._epoch, self._iter, self._start)
+            max(self._go_on(anchor), 0), len(self.dataloader))
 
     def run_epoch(self) -> None:
         """Run what is left of an epoch."""
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         start, self._start = self._start, 0
-        self._anchor = (self._epoch, self._iter, start)
+        if self._anchor[0] != self._epoch:
+            self._anchor = self._epoch, self._iter, 0
         if start < len(self.dataloader):
             batches = _batches(
                 self.dataloader, epoch=self._epoch, start=start)
@@ -226,9 +234,8 @@ class ResumableIterTrainLoop(_ResumableLoop, IterBasedTrainLoop):
 
     def run(self):
         """Launch training, or go on with it."""
-        _, iters, batch = (self._resumed or {}).get('anchor', (0, 0, 0))
-        start = self._batches_done(batch + self._iter - iters)
-        self._anchor = (0, self._iter, start)
+        start = self._go_on(
+            tuple((self._resumed or {}).get('anchor', (0, 0, 0))))
         self._begin()
         self.runner.call_hook('before_train_epoch')
         if self._iter > 0:
