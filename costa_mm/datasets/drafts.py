@@ -133,7 +133,7 @@ def finish_record(draft: Draft, left_out: LeftOut,
     reason = _unusable(draft, span, segment, test_mode)
     if reason is None and span is not None:
         tube = _clean_tube(draft, span, segment, left_out)
-        # no box annotated at all is fine at test time: time can be scored
+        # no box annotated at all is fine at test time: it can be predicted
         if not len(tube.boxes) and (len(draft.boxes) or not test_mode):
             reason = 'no usable box'
     if reason is not None:

@@ -139,7 +139,7 @@ class VidSTGDataset(BaseSTVGDataset):
         ann_file (str): Annotation file, official or compact.
         data_prefix (dict): ``video``: folder of the videos; ``vidor``: folder
             of VidOR's annotation files (official form only).  Without
-            ``vidor`` there are no boxes, which only testing the time allows.
+            ``vidor`` there are no boxes; such a split can be predicted only.
         **kwargs: See :class:`BaseSTVGDataset`.
     """
 
