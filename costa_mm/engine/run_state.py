@@ -57,7 +57,7 @@ def preserved_random_state() -> Iterator[dict]:
         restore_random_state(state)
 
 
-def _unwrapped(model: nn.Module) -> nn.Module:
+def unwrapped(model: nn.Module) -> nn.Module:
     """The model itself, so that names do not depend on the launcher."""
     return model.module if is_model_wrapper(model) else model
 
@@ -66,14 +66,14 @@ def capture_gradients(model: nn.Module) -> Dict[str, Tensor]:
     """Gradients gathered so far in an unfinished accumulation."""
     return {
         name: p.grad.detach().cpu()
-        for name, p in _unwrapped(model).named_parameters()
+        for name, p in unwrapped(model).named_parameters()
         if p.grad is not None
     }
 
 
 def restore_gradients(model: nn.Module, gradients: Dict[str, Tensor]) -> None:
     """Put gradients of an unfinished accumulation back."""
-    parameters = dict(_unwrapped(model).named_parameters())
+    parameters = dict(unwrapped(model).named_parameters())
     for name, grad in gradients.items():
         parameter = parameters[name]
         parameter.grad = grad.to(parameter.device).clone()

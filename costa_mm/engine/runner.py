@@ -5,7 +5,6 @@ from typing import Callable, Dict, Optional, Union
 
 import torch
 from mmengine.dist import is_distributed
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
@@ -14,6 +13,7 @@ from costa_mm.compat import cpu_model_wrapper, init_dist_without_cuda
 from costa_mm.registry import RUNNERS
 from .checkpoint_io import load_weights, read_checkpoint
 from .launch import DEFAULT_TIMEOUT
+from .run_state import unwrapped
 
 # seconds without a batch after which a data loader gives up
 LOADER_TIMEOUT = 1800
@@ -118,8 +118,7 @@ class STVGRunner(Runner):
         """
         checkpoint = read_checkpoint(filename, map_location)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        model = self.model.module if is_model_wrapper(
-            self.model) else self.model
+        model = unwrapped(self.model)
         training = isinstance(self._train_loop, BaseLoop)
         load_weights(
             model,

@@ -11,7 +11,6 @@ import mmengine
 from mmengine.dist import broadcast_object_list, gather_object, is_main_process
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
-from mmengine.model import is_model_wrapper
 from mmengine.runner.checkpoint import weights_to_cpu
 from mmengine.utils import apply_to
 
@@ -19,7 +18,7 @@ from costa_mm.registry import HOOKS
 from ..checkpoint_io import (remove_leftovers, save_checkpoint_file,
                              save_text_file)
 from ..run_state import (capture_rank_state, forget_old_scalars,
-                         restore_rank_state)
+                         restore_rank_state, unwrapped)
 
 _ARGUMENTS = set(inspect.signature(CheckpointHook.__init__).parameters)
 _ARGUMENTS -= {'self', 'kwargs', 'file_client_args'}
@@ -53,8 +52,7 @@ def collect_checkpoint(runner,
         schedulers (bool): With the schedulers' state.
         ranks (list[dict], optional): State of every process, for resuming.
     """
-    model = runner.model.module if is_model_wrapper(
-        runner.model) else runner.model
+    model = unwrapped(runner.model)
     # formatting a config takes a tenth of a second and more; it is done once
     info = runner.message_hub.runtime_info
     meta = dict(

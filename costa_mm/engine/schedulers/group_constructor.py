@@ -4,12 +4,12 @@ from copy import deepcopy
 from typing import Dict, List, Optional
 
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from torch import nn
 
 from costa_mm.registry import (OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS,
                                OPTIMIZERS)
+from ..run_state import unwrapped
 
 REST = 'rest'
 
@@ -53,10 +53,8 @@ class GroupOptimWrapperConstructor:
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         """Build the optimizer wrapper of a model."""
-        if is_model_wrapper(model):
-            model = model.module
         optimizer = OPTIMIZERS.build({
-            **self.optimizer_cfg, 'params': self.split(model)
+            **self.optimizer_cfg, 'params': self.split(unwrapped(model))
         })
         cfg = {'type': 'OptimWrapper', **self.wrapper_cfg}
         return OPTIM_WRAPPERS.build(cfg, default_args=dict(

@@ -12,6 +12,8 @@ from costa_mm.structures import TubeOutputs
 from ..heads.entangled_query import joint_span_scores, span_log_probs
 from .windows import WindowConfig
 
+#: Start and end of source frames, end exclusive, and a score.
+Span = Tuple[int, int, float]
 SPAN_ENDS = ('sampled', 'midpoint')
 
 
@@ -206,11 +208,8 @@ def decode_tubes(outs: TubeOutputs, metas: Sequence[dict],
     return tubes
 
 
-_Span = Tuple[int, int, float]
-
-
-def _overlapping(first: Sequence[_Span],
-                 second: Sequence[_Span]) -> List[Tuple[_Span, _Span]]:
+def _overlapping(first: Sequence[Span],
+                 second: Sequence[Span]) -> List[Tuple[Span, Span]]:
     """Each span with the one of ``second`` that it overlaps most."""
     pairs, left = [], list(second)
     for a in first:

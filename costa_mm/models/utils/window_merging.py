@@ -4,9 +4,7 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from .tube_decoding import SampledTube, TestConfig
-
-Span = Tuple[int, int, float]
+from .tube_decoding import SampledTube, Span, TestConfig
 
 
 class _Event(NamedTuple):
