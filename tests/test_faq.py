@@ -19,9 +19,9 @@ from costa_mm.evaluation.protocols import get_protocol
 from costa_mm.evaluation.tube_files import evaluate_tubes
 from costa_mm.models import CollaborativeResNet, HFTextEncoder
 from costa_mm.models.text_encoders import tokenization
-from costa_mm.models.utils.pretrained import load_mapped_weights
 from costa_mm.structures import Tube
 from costa_mm.visualization import write_video
+from costa_mm.weights.pretrained import load_mapped_weights
 
 FAQ = Path(__file__).resolve().parents[1] / 'docs' / 'en' / 'faq.md'
 QUOTE = re.compile(r'<!-- error: (\w+) -->\n```text\n(.*?)```', re.S)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from costa_mm.models import SpatioTemporalGrounder
-from costa_mm.models.utils.published_names import Rules, rename
 from costa_mm.structures import TextFeatures, TubeDataSample, VideoBatch
+from costa_mm.weights.published_names import Rules, rename
 from .conftest import DATA
 
 # sizes of the stored tiny models

@@ -5,8 +5,8 @@ import torch
 
 from costa_mm.models import STCATFusionNeck, STCATHead
 from costa_mm.models.heads import collect_targets
-from costa_mm.models.utils.published_names import STCAT
 from costa_mm.structures import FusedMemory, TubeOutputs
+from costa_mm.weights.published_names import STCAT
 from .parity import (TINY, CapturedWeights, batch, build, check_gradients,
                      check_losses, check_output_gradients, close, sample,
                      stored_outputs)

@@ -7,8 +7,8 @@ from costa_mm.models import TubeDETRFusionNeck, TubeDETRHead
 from costa_mm.models.heads import collect_targets
 from costa_mm.models.layers import time_sine_embedding
 from costa_mm.models.utils import best_spans
-from costa_mm.models.utils.published_names import TUBEDETR
 from costa_mm.structures import TubeOutputs
+from costa_mm.weights.published_names import TUBEDETR
 from .parity import (TINY, CapturedWeights, batch, build, check_gradients,
                      check_losses, check_output_gradients, close, sample,
                      stored_outputs)

@@ -17,9 +17,9 @@ from mmengine.config import Config
 
 from costa_mm.models import EntangledTubeHead, SpaceTimeFusionNeck
 from costa_mm.models.text_encoders import without_weights
-from costa_mm.models.utils.published_checkpoints import pick_weights
-from costa_mm.models.utils.published_names import STCAT, rename
 from costa_mm.registry import MODELS
+from costa_mm.weights.published_checkpoints import pick_weights
+from costa_mm.weights.published_names import STCAT, rename
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / 'tests' / 'data'

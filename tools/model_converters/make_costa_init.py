@@ -28,12 +28,11 @@ from torch import nn
 
 from costa_mm.engine.checkpoint_io import read_checkpoint, save_checkpoint_file
 from costa_mm.models.text_encoders import without_weights
-from costa_mm.models.utils.pretrained import (backbone_names,
-                                              load_mapped_weights)
-from costa_mm.models.utils.published_checkpoints import (convert_checkpoint,
-                                                         pick_weights)
-from costa_mm.models.utils.published_names import MDETR_COSTA
 from costa_mm.registry import MODELS
+from costa_mm.weights.pretrained import backbone_names, load_mapped_weights
+from costa_mm.weights.published_checkpoints import (convert_checkpoint,
+                                                    pick_weights)
+from costa_mm.weights.published_names import MDETR_COSTA
 
 PATHWAYS = dict(image='backbone.spatial.', video='backbone.temporal.')
 

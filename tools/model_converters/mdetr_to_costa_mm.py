@@ -7,8 +7,8 @@ the result and keeps its own initialisation, so load it with ``load_from``.
 """
 from published import convert, make_parser
 
-from costa_mm.models.utils.published_names import (MDETR_ANCHOR, MDETR_COSTA,
-                                                   TUBEDETR)
+from costa_mm.weights.published_names import (MDETR_ANCHOR, MDETR_COSTA,
+                                              TUBEDETR)
 
 RULES = dict(costa=MDETR_COSTA, stcat=MDETR_ANCHOR, tubedetr=TUBEDETR)
 

@@ -17,7 +17,8 @@ from collections import OrderedDict
 import torch
 from mmengine.config import Config
 
-from costa_mm.engine.checkpoint_io import read_checkpoint, write_atomically
+from costa_mm.engine.checkpoint_io import read_checkpoint
+from costa_mm.utils.files import write_bytes
 
 META = ('cfg', 'dataset_meta', 'epoch', 'iter', 'mmengine_version')
 # Settings that tell of the machine of the training, not of the model.
@@ -92,8 +93,7 @@ def write(checkpoint: dict, path: str) -> str:
     data = buffer.getvalue()
     digits = hashlib.sha256(data).hexdigest()[:8]
     path = f'{re.sub(r"[.]pth$", "", path)}-{digits}.pth'
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    write_atomically(path, lambda f: f.write(data))
+    write_bytes(data, path)
     return path
 
 

@@ -3,8 +3,8 @@
 import argparse
 
 from costa_mm.engine.checkpoint_io import read_checkpoint, save_checkpoint_file
-from costa_mm.models.utils.published_checkpoints import convert_checkpoint
-from costa_mm.models.utils.published_names import Rules
+from costa_mm.weights.published_checkpoints import convert_checkpoint
+from costa_mm.weights.published_names import Rules
 
 
 def make_parser(description: str) -> argparse.ArgumentParser:
@@ -25,7 +25,7 @@ def convert(args: argparse.Namespace, rules: Rules) -> None:
     Args:
         args (argparse.Namespace): ``src``, ``dst`` and ``key``.
         rules (Sequence[tuple]): One of the tables of
-            ``costa_mm.models.utils.published_names``.
+            ``costa_mm.weights.published_names``.
     """
     out = convert_checkpoint(read_checkpoint(args.src), rules, args.key)
     save_checkpoint_file(out.checkpoint, args.dst)

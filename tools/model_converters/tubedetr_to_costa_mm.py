@@ -2,7 +2,7 @@
 """Convert a published TubeDETR checkpoint to one of ours."""
 from published import convert, make_parser
 
-from costa_mm.models.utils.published_names import TUBEDETR
+from costa_mm.weights.published_names import TUBEDETR
 
 
 def main() -> None:

@@ -14,11 +14,11 @@ from torch.testing import assert_close
 
 from costa_mm.engine.checkpoint_io import load_weights
 from costa_mm.models.text_encoders import tokenization, without_weights
-from costa_mm.models.utils.pretrained import (backbone_names, fit_time,
-                                              load_mapped_weights)
 from costa_mm.registry import MODELS
+from costa_mm.weights.pretrained import (backbone_names, fit_time,
+                                         load_mapped_weights)
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / 'tools' / 'model_converters' / 'make_costa_init.py'
 
 
@@ -209,8 +209,8 @@ def mdetr_state():
 
 
 def test_mdetrs_names_and_shapes_fit_the_papers_model():
-    from costa_mm.models.utils.published_checkpoints import convert_checkpoint
-    from costa_mm.models.utils.published_names import MDETR_COSTA
+    from costa_mm.weights.published_checkpoints import convert_checkpoint
+    from costa_mm.weights.published_names import MDETR_COSTA
     args = argparse.Namespace(backbone='resnet101')
     out = convert_checkpoint(dict(model=mdetr_state(), args=args), MDETR_COSTA)
     cfg = Config.fromfile(ROOT / 'configs' / 'costa_hcstvg.py').model
