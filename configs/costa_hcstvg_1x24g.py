@@ -13,8 +13,6 @@ model = dict(
 optim_wrapper = dict(
     type='STVGAmpOptimWrapper', dtype='bfloat16', accumulative_counts=8)
 # one average per update, not per video
-custom_hooks = [
-    dict(type='SaveOnSignalHook'),
-    dict(type='NonFiniteLossHook'),
-    dict(type='STVGEMAHook', momentum=0.0002, interval=8),
-]
+*others, average = _base_.custom_hooks
+custom_hooks = [*others, dict(average, interval=8)]
+del others, average

@@ -16,12 +16,10 @@ val_dataloader = dict(
         data_root={{_base_.data_root}},
         ann_file='annotations/train_holdout.json',
         data_prefix=dict(video='videos'),
-        clip_seconds=20.,
+        clip_seconds={{_base_.clip_seconds}},
         pipeline={{_base_.test_pipeline}},
         test_mode=True))
-val_evaluator = dict(
-    type='STVGMetric', protocol=['paper', 'stcat_hcstvg'])
+val_evaluator = {{_base_.test_evaluator}}
 val_cfg = dict()
 train_cfg = dict(val_interval=5)
-default_hooks = dict(
-    checkpoint=dict(save_best='stvg/m_vIoU', rule='greater'))
+default_hooks = dict(checkpoint=dict(save_best='stvg/m_vIoU'))

@@ -2,14 +2,10 @@
 #   tools/dist_train.sh configs/costa_vidstg.py 8
 _base_ = [
     './_base_/models/costa_r101_i3d.py', './_base_/datasets/vidstg.py',
-    './_base_/schedules/costa_vidstg.py', './_base_/default_runtime.py',
-    './_base_/averaged_weights.py'
+    './_base_/schedules/costa_vidstg.py', './_base_/paper_runtime.py'
 ]
 # STCAT's weight for VidSTG
 model = dict(
     head=dict(loss_giou=dict(type='mmdet.GIoULoss', loss_weight=3.)))
 # see costa_hcstvg.py
 load_from = 'weights/costa_r101_i3d_init.pth'
-
-custom_hooks = _base_.averaging_hooks
-default_hooks = _base_.last_weights

@@ -9,6 +9,7 @@ goes on where it was.
 import argparse
 import json
 import os
+import shutil
 import signal
 import sys
 from dataclasses import replace
@@ -16,12 +17,13 @@ from pathlib import Path
 from typing import Dict, List, Optional
 
 from mmengine.config import Config
+from synthetic_benchmark import (BenchmarkProtocol, Executor, Scale, Stopper,
+                                 collect_results, execute_runs, make_data,
+                                 make_runs, summarize_results, write_plots,
+                                 write_report)
 
-from costa_mm.benchmark import (Executor, Protocol, Scale, Stopper,
-                                collect_results, execute_runs, make_data,
-                                make_runs, summarize_results, write_plots,
-                                write_report)
 from costa_mm.structures import Tube, dump_tubes, load_tubes
+from costa_mm.utils.files import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 PROTOCOL = ROOT / 'configs' / 'benchmark' / 'protocol.json'
@@ -100,28 +102,26 @@ def true_tubes(cfg: Config, data_root: Path) -> Dict[str, Tube]:
     }
 
 
-def prepare(args: argparse.Namespace, protocol: Protocol, scale: Scale,
-            data_root: Path, folder: Path) -> None:
+def prepare(protocol: BenchmarkProtocol, scale: Scale, data_root: Path,
+            folder: Path) -> None:
     """Data, exchanged sentences, and what the report needs of the data."""
     sys.path.insert(0, str(ROOT / 'tools' / 'dataset_converters'))
     from shuffle_sentences import shuffle_sentences
     make_data(data_root, scale.data, num_workers=os.cpu_count() or 1)
     folder.mkdir(parents=True, exist_ok=True)
     for name in ('oracles.json', 'meta.json'):
-        text = (data_root / name).read_text(encoding='utf-8')
-        (folder / name).write_text(text, encoding='utf-8')
+        shutil.copyfile(data_root / name, folder / name)
     split = protocol.evaluation['split']
     annotations = json.loads(
         (data_root / f'{split}.json').read_text(encoding='utf-8'))
     shuffled = shuffle_sentences(annotations,
                                  protocol.evaluation['shuffle_seed'])
-    (folder / 'shuffled.json').write_text(
-        json.dumps(shuffled), encoding='utf-8')
+    write_json(shuffled, folder / 'shuffled.json')
     cfg = protocol.config(scale, protocol.reference)
     dump_tubes(true_tubes(cfg, data_root), folder / 'ground_truth.json')
 
 
-def run(args: argparse.Namespace, protocol: Protocol, scale: Scale,
+def run(args: argparse.Namespace, protocol: BenchmarkProtocol, scale: Scale,
         folder: Path) -> Dict:
     """Execute the runs that were asked for; returns the failures."""
     methods = args.methods or list(protocol.methods)
@@ -131,7 +131,7 @@ def run(args: argparse.Namespace, protocol: Protocol, scale: Scale,
     for method in methods:
         protocol.check_config(scale, method)
     data_root = args.data_root or Path('data') / scale.folder_name
-    prepare(args, protocol, scale, data_root, folder)
+    prepare(protocol, scale, data_root, folder)
     stopper = Stopper(args.minutes and 60 * args.minutes)
     threads = args.threads or max(1, (os.cpu_count() or 1) // args.jobs)
     executor = Executor(ROOT / 'tools', protocol, scale, data_root,
@@ -145,8 +145,8 @@ def run(args: argparse.Namespace, protocol: Protocol, scale: Scale,
         signal.signal(signal.SIGTERM, before)
 
 
-def report(args: argparse.Namespace, protocol: Protocol, scale: Scale,
-           folder: Path) -> None:
+def report(args: argparse.Namespace, protocol: BenchmarkProtocol,
+           scale: Scale, folder: Path) -> None:
     """Write tables and plots of all finished runs of the protocol."""
     runs = make_runs(args.out, scale, list(protocol.methods), scale.seeds)
     truth = load_tubes(folder / 'ground_truth.json')
@@ -166,7 +166,7 @@ def main() -> int:
     """Run and report; 1 if a run failed, 2 on a bad argument."""
     args = parse_args()
     try:
-        protocol = Protocol(args.protocol)
+        protocol = BenchmarkProtocol(args.protocol)
         if args.freeze:
             protocol.freeze()
             print(f'{args.protocol}: frozen')

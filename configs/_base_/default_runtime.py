@@ -1,36 +1,8 @@
-# What every run shares: hooks, logs, seeds.
-default_scope = 'costa_mm'
-runner_type = 'costa_mm.STVGRunner'
-
-default_hooks = dict(
-    timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=50),
-    param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(
-        type='AtomicCheckpointHook',
-        interval=1,
-        max_keep_ckpts=2,
-        save_best='stvg/m_vIoU',
-        rule='greater'),
-    visualization=dict(type='TubeVisualizationHook'))
+# The default of a run: no averaged weights, and the best checkpoint on the
+# validation split is kept beside the last.
+_base_ = './paper_runtime.py'
+default_hooks = dict(checkpoint=dict(save_best='stvg/m_vIoU'))
 custom_hooks = [
     dict(type='SaveOnSignalHook'),
     dict(type='NonFiniteLossHook'),
 ]
-
-env_cfg = dict(
-    cudnn_benchmark=False,
-    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'))
-randomness = dict(seed=0)
-
-vis_backends = [
-    dict(type='LocalVisBackend'),
-    dict(type='TensorboardVisBackend')
-]
-visualizer = dict(
-    type='TubeLocalVisualizer', vis_backends=vis_backends, name='visualizer')
-log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
-log_level = 'INFO'
-load_from = None
-resume = False

@@ -3,12 +3,8 @@
 # CoSTA's data and schedule are STCAT's.
 _base_ = [
     './_base_/models/stcat_r101.py', '../_base_/datasets/hcstvg_v1.py',
-    '../_base_/schedules/costa_hcstvg.py', '../_base_/default_runtime.py',
-    '../_base_/averaged_weights.py'
+    '../_base_/schedules/costa_hcstvg.py', '../_base_/paper_runtime.py'
 ]
 # MDETR's pretrained weights, written by
 #   tools/model_converters/mdetr_to_costa_mm.py SRC DST --method stcat
 load_from = 'weights/mdetr_r101_for_stcat.pth'
-
-custom_hooks = _base_.averaging_hooks
-default_hooks = _base_.last_weights

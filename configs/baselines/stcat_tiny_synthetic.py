@@ -1,13 +1,17 @@
 # STCAT on the synthetic benchmark with CoSTA-tiny's data, schedule, text
 # encoder, 2D pathway and sizes.
-_base_ = '../synthetic/costa_tiny_synthetic.py'
+_base_ = [
+    '../_base_/models/costa_tiny.py', '../_base_/datasets/synthetic.py',
+    '../_base_/schedules/costa_tiny.py', '../_base_/default_runtime.py'
+]
+costa_head = _base_.model.head
 model = dict(
     backbone=dict(temporal=None),
     neck=dict(type='STCATFusionNeck'),
     head=dict(
         _delete_=True,
         type='STCATHead',
-        embed_dims=64,
+        embed_dims=_base_.embed_dims,
         num_layers=2,
         num_heads=4,
         feedforward_channels=128,
@@ -16,15 +20,10 @@ model = dict(
         # as Eq. (2) gives to CoSTA: without, the span loss stays where it
         # begins in 1,500 iterations
         time_in_content=True,
-        # objects of the synthetic videos cover about 9 % of the frame
-        anchor_prior=(0.5, 0.5, 0.3, 0.3),
+        anchor_prior=costa_head.object_query.prior,
         # the weights of CoSTA-tiny, where there is such a loss
-        loss_bbox=dict(type='mmdet.L1Loss', loss_weight=15.),
-        loss_giou=dict(type='mmdet.GIoULoss', loss_weight=8.),
-        loss_span=dict(
-            type='SpanKLLoss',
-            sigma=1.,
-            direction='true_pred',
-            loss_weight=5.),
-        loss_attend_dec=dict(type='AttendanceLoss', loss_weight=10.),
-        loss_cell=dict(type='CellAttentionLoss', loss_weight=10.)))
+        loss_bbox=costa_head.loss_bbox,
+        loss_giou=costa_head.loss_giou,
+        loss_span=costa_head.loss_span,
+        loss_attend_dec=costa_head.loss_attend_dec,
+        loss_cell=costa_head.loss_cell))

@@ -3,13 +3,9 @@
 # CoSTA's data and schedule are STCAT's.
 _base_ = [
     './_base_/models/stcat_r101.py', '../_base_/datasets/vidstg.py',
-    '../_base_/schedules/costa_vidstg.py', '../_base_/default_runtime.py',
-    '../_base_/averaged_weights.py'
+    '../_base_/schedules/costa_vidstg.py', '../_base_/paper_runtime.py'
 ]
 model = dict(
     head=dict(loss_giou=dict(type='mmdet.GIoULoss', loss_weight=3.)))
 # see stcat_hcstvg.py
 load_from = 'weights/mdetr_r101_for_stcat.pth'
-
-custom_hooks = _base_.averaging_hooks
-default_hooks = _base_.last_weights

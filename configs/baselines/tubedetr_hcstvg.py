@@ -3,7 +3,7 @@
 _base_ = [
     './_base_/models/tubedetr_r101.py', './_base_/pipelines/tubedetr.py',
     './_base_/schedules/tubedetr.py', '../_base_/datasets/hcstvg_v1.py',
-    '../_base_/default_runtime.py', '../_base_/averaged_weights.py'
+    '../_base_/paper_runtime.py'
 ]
 # MDETR's pretrained weights, written by
 #   tools/model_converters/mdetr_to_costa_mm.py SRC DST --method tubedetr
@@ -28,6 +28,3 @@ param_scheduler = dict(
     end=max_epochs,
     convert_to_iter_based=True)
 train_cfg = dict(by_epoch=True, max_epochs=max_epochs)
-
-custom_hooks = _base_.averaging_hooks
-default_hooks = _base_.last_weights

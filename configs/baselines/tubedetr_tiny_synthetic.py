@@ -1,7 +1,11 @@
 # TubeDETR on the synthetic benchmark with CoSTA-tiny's data, schedule, text
 # encoder, 2D pathway and sizes.  16 frames are few, so every second one is
 # slow.
-_base_ = '../synthetic/costa_tiny_synthetic.py'
+_base_ = [
+    '../_base_/models/costa_tiny.py', '../_base_/datasets/synthetic.py',
+    '../_base_/schedules/costa_tiny.py', '../_base_/default_runtime.py'
+]
+costa_head = _base_.model.head
 stride = 2
 model = dict(
     # its backbone sends gradients from slow frames only
@@ -11,7 +15,7 @@ model = dict(
     head=dict(
         _delete_=True,
         type='TubeDETRHead',
-        embed_dims=64,
+        embed_dims=_base_.embed_dims,
         num_layers=2,
         num_heads=4,
         feedforward_channels=128,
@@ -21,11 +25,7 @@ model = dict(
         # begins in 1,500 iterations
         time_in_content=True,
         # the weights of CoSTA-tiny, where there is such a loss
-        loss_bbox=dict(type='mmdet.L1Loss', loss_weight=15.),
-        loss_giou=dict(type='mmdet.GIoULoss', loss_weight=8.),
-        loss_span=dict(
-            type='SpanKLLoss',
-            sigma=1.,
-            direction='true_pred',
-            loss_weight=5.),
-        loss_cell=dict(type='CellAttentionLoss', loss_weight=10.)))
+        loss_bbox=costa_head.loss_bbox,
+        loss_giou=costa_head.loss_giou,
+        loss_span=costa_head.loss_span,
+        loss_cell=costa_head.loss_cell))

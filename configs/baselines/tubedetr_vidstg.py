@@ -3,7 +3,7 @@
 _base_ = [
     './_base_/models/tubedetr_r101.py', './_base_/pipelines/tubedetr.py',
     './_base_/schedules/tubedetr.py', '../_base_/datasets/vidstg.py',
-    '../_base_/default_runtime.py', '../_base_/averaged_weights.py'
+    '../_base_/paper_runtime.py'
 ]
 # see tubedetr_hcstvg.py
 load_from = 'weights/mdetr_r101_for_tubedetr.pth'
@@ -13,9 +13,9 @@ test_pipeline = _base_.tubedetr_test_pipeline
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-val_evaluator = dict(type='STVGMetric', protocol=['paper', 'tubedetr_vidstg'])
 test_evaluator = dict(
     type='STVGMetric', protocol=['paper', 'tubedetr_vidstg'])
+val_evaluator = test_evaluator
 
 max_epochs = 10
 # text encoder: 1 % warm-up, then linearly to 0;
@@ -28,6 +28,3 @@ param_scheduler = dict(
     end=max_epochs,
     convert_to_iter_based=True)
 train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=1)
-
-custom_hooks = _base_.averaging_hooks
-default_hooks = _base_.last_weights

@@ -2,6 +2,9 @@
 # validation split, so nothing is validated during training.  Layout of the
 # folder: docs/en/datasets.  "STCAT": the published loader.
 data_root = 'data/hcstvg_v1/'
+clip_seconds = 20.  # every clip is 20 s long; frame rate = frames / 20
+# broken as released (STCAT leaves them out too)
+broken = ('10__Gvp-cj3bmIY.mp4', '1_aMYcLyh9OhU.mkv')
 # resolution 448: short sides 448 - 32 i, long side at most 720 (STCAT)
 short_sides = (352, 384, 416, 448)
 max_size = 720
@@ -58,10 +61,8 @@ train_dataloader = dict(
         data_root=data_root,
         ann_file='annotations/train.json',
         data_prefix=dict(video='videos'),
-        clip_seconds=20.,  # every clip is 20 s long; frame rate = frames / 20
-        # broken as released (STCAT leaves them out too)
-        filter_cfg=dict(
-            exclude=('10__Gvp-cj3bmIY.mp4', '1_aMYcLyh9OhU.mkv')),
+        clip_seconds=clip_seconds,
+        filter_cfg=dict(exclude=broken),
         pipeline=train_pipeline))
 
 test_dataloader = dict(
@@ -75,10 +76,8 @@ test_dataloader = dict(
         data_root=data_root,
         ann_file='annotations/test.json',
         data_prefix=dict(video='videos'),
-        clip_seconds=20.,  # every clip is 20 s long; frame rate = frames / 20
-        # broken as released (STCAT leaves them out too)
-        filter_cfg=dict(
-            exclude=('10__Gvp-cj3bmIY.mp4', '1_aMYcLyh9OhU.mkv')),
+        clip_seconds=clip_seconds,
+        filter_cfg=dict(exclude=broken),
         pipeline=test_pipeline,
         test_mode=True))
 

@@ -31,12 +31,14 @@ train_dataloader = dict(
         ann_file='train.json',
         data_prefix=dict(video='videos/train'),
         pipeline=train_pipeline))
-val_dataloader = dict(
+unshuffled = dict(
     batch_size=16,
     num_workers=1,
     persistent_workers=False,
     drop_last=False,
-    sampler=dict(type='EpochSampler', shuffle=False, round_up=False),
+    sampler=dict(type='EpochSampler', shuffle=False, round_up=False))
+val_dataloader = dict(
+    unshuffled,
     dataset=dict(
         type='HCSTVGDataset',
         data_root=data_root,
@@ -45,11 +47,7 @@ val_dataloader = dict(
         pipeline=test_pipeline,
         test_mode=True))
 test_dataloader = dict(
-    batch_size=16,
-    num_workers=1,
-    persistent_workers=False,
-    drop_last=False,
-    sampler=dict(type='EpochSampler', shuffle=False, round_up=False),
+    unshuffled,
     dataset=dict(
         type='HCSTVGDataset',
         data_root=data_root,

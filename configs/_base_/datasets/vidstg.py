@@ -57,12 +57,14 @@ train_dataloader = dict(
         data_prefix=dict(video='videos', vidor='vidor/training'),
         pipeline=train_pipeline))
 
-val_dataloader = dict(
-    batch_size=1,  # STCAT: one video per GPU, 8 GPUs
+unshuffled = dict(
+    batch_size=1,
     num_workers=4,
     persistent_workers=False,
     drop_last=False,
-    sampler=dict(type='EpochSampler', shuffle=False, round_up=False),
+    sampler=dict(type='EpochSampler', shuffle=False, round_up=False))
+val_dataloader = dict(
+    unshuffled,
     dataset=dict(
         type='VidSTGDataset',
         data_root=data_root,
@@ -72,11 +74,7 @@ val_dataloader = dict(
         test_mode=True))
 
 test_dataloader = dict(
-    batch_size=1,  # STCAT: one video per GPU, 8 GPUs
-    num_workers=4,
-    persistent_workers=False,
-    drop_last=False,
-    sampler=dict(type='EpochSampler', shuffle=False, round_up=False),
+    unshuffled,
     dataset=dict(
         type='VidSTGDataset',
         data_root=data_root,
@@ -88,5 +86,5 @@ test_dataloader = dict(
 # the paper's definition first, the lineage's evaluator beside it
 test_evaluator = dict(type='STVGMetric', protocol=['paper', 'stcat_vidstg'])
 test_cfg = dict()
-val_evaluator = dict(type='STVGMetric', protocol=['paper', 'stcat_vidstg'])
+val_evaluator = test_evaluator
 val_cfg = dict()

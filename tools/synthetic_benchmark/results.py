@@ -12,7 +12,7 @@ from costa_mm.evaluation import (SampleRecord, bootstrap_interval,
                                  evaluate_tubes, metric_lines)
 from costa_mm.evaluation.report import group_by_factor, means
 from costa_mm.structures import Tube, load_tubes
-from .protocol import Protocol, Scale
+from .protocol import BenchmarkProtocol, Scale
 from .runs import Run
 
 METRICS = ('m_tIoU', 'm_vIoU', 'vIoU@0.3', 'vIoU@0.5', 'm_sIoU')
@@ -49,13 +49,13 @@ class SeedResult:
     done: dict
 
 
-def collect_results(protocol: Protocol, scale: Scale, runs: Sequence[Run],
-                    truth: Mapping[str, Tube]
+def collect_results(protocol: BenchmarkProtocol, scale: Scale,
+                    runs: Sequence[Run], truth: Mapping[str, Tube]
                     ) -> Dict[str, List[SeedResult]]:
     """Evaluate the predictions of all finished runs.
 
     Args:
-        protocol (Protocol): What is fixed.
+        protocol (BenchmarkProtocol): What is fixed.
         scale (Scale): At which size.
         runs (Sequence[Run]): Finished or not.
         truth (Mapping[str, Tube]): Ground truth of the test split, with
@@ -73,7 +73,7 @@ def collect_results(protocol: Protocol, scale: Scale, runs: Sequence[Run],
     return found
 
 
-def read_run(protocol: Protocol, run: Run,
+def read_run(protocol: BenchmarkProtocol, run: Run,
              truth: Mapping[str, Tube]) -> SeedResult:
     """Evaluate one finished run."""
     name = protocol.evaluation['protocol']
@@ -112,13 +112,13 @@ def mean_and_deviation(values: Sequence[float]) -> dict:
         mean=float(array.mean()), deviation=deviation, runs=len(array))
 
 
-def summarize_results(protocol: Protocol, scale: Scale,
+def summarize_results(protocol: BenchmarkProtocol, scale: Scale,
                       results: Mapping[str, Sequence[SeedResult]],
                       runs: Sequence[Run], oracles: dict) -> dict:
     """Everything that the tables and plots show, as plain data.
 
     Args:
-        protocol (Protocol): What is fixed.
+        protocol (BenchmarkProtocol): What is fixed.
         scale (Scale): At which size.
         results (Mapping): Of :func:`collect_results`.
         runs (Sequence[Run]): All runs that the tables should have.
@@ -187,7 +187,7 @@ def environments(results: Mapping[str, Sequence[SeedResult]]) -> List[dict]:
     return out
 
 
-def per_sample(protocol: Protocol, seeds: Sequence[SeedResult],
+def per_sample(protocol: BenchmarkProtocol, seeds: Sequence[SeedResult],
                metric: str) -> Dict[str, float]:
     """Mean over seeds of a metric, by sample; NaN where a seed has none."""
     name = protocol.evaluation['protocol']
@@ -199,7 +199,7 @@ def per_sample(protocol: Protocol, seeds: Sequence[SeedResult],
     return {k: float(np.mean(v)) for k, v in values.items()}
 
 
-def changes(protocol: Protocol, reference: Sequence[SeedResult],
+def changes(protocol: BenchmarkProtocol, reference: Sequence[SeedResult],
             seeds: Sequence[SeedResult]) -> Dict[str, Optional[dict]]:
     """Change from the reference to a method, over their common seeds.
 
@@ -257,7 +257,8 @@ def seed_changes(reference: Sequence[SeedResult],
     return out
 
 
-def factor_scores(protocol: Protocol, seeds: Sequence[SeedResult]) -> dict:
+def factor_scores(protocol: BenchmarkProtocol,
+                  seeds: Sequence[SeedResult]) -> dict:
     """Per factor and value: number of samples and mean scores over seeds."""
     name = protocol.evaluation['protocol']
     groups = [group_by_factor(r.records) for r in seeds]

@@ -6,17 +6,17 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from synthetic_benchmark import (BenchmarkProtocol, Executor, Run, RunFailed,
+                                 SeedResult, Stopper, execute_runs, make_runs,
+                                 mean_and_deviation, read_curve)
+from synthetic_benchmark.results import (PER_SAMPLE, changes, factor_scores,
+                                         seed_changes)
+from synthetic_benchmark.runs import lock
 
-from costa_mm.benchmark import (Executor, Protocol, Run, RunFailed, SeedResult,
-                                Stopper, execute_runs, make_runs,
-                                mean_and_deviation, read_curve)
-from costa_mm.benchmark.results import (PER_SAMPLE, changes, factor_scores,
-                                        seed_changes)
-from costa_mm.benchmark.runs import lock
 from costa_mm.evaluation import SampleRecord, Scores
 
-PROTOCOL = Protocol(
-    Path(__file__).resolve().parents[2] / 'configs' / 'benchmark' /
+PROTOCOL = BenchmarkProtocol(
+    Path(__file__).resolve().parents[3] / 'configs' / 'benchmark' /
     'protocol.json')
 
 

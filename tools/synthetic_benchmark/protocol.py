@@ -3,11 +3,14 @@
 import copy
 import hashlib
 import json
+import runpy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Sequence, Union
 
 from mmengine.config import Config
+
+from costa_mm.utils.files import write_text
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 #: What decides a result, beside the data and the seed.
@@ -65,12 +68,13 @@ class Scale:
                                 f'protocol\'s seeds {list(self.seeds)}')
 
 
-class Protocol:
+class BenchmarkProtocol:
     """The frozen settings of a comparison.
 
     Args:
         path (str | Path): JSON file; the configs that it names are relative
-            to its folder.
+            to its folder.  A method is a ``config``, and may take the
+            ``model`` of an ``ablation`` of the paper's model besides.
 
     Raises:
         ProtocolError: If the file lacks something.
@@ -131,8 +135,11 @@ class Protocol:
     def config(self, scale: Scale, method: str) -> Config:
         """Config of a method at a scale, without data folder and seed."""
         self.check_methods([method], 'config')
-        path = self.path.parent / self.methods[method]['config']
-        cfg = Config.fromfile(str(path))
+        entry = self.methods[method]
+        cfg = Config.fromfile(str(self.path.parent / entry['config']))
+        if 'ablation' in entry:
+            own = own_settings(self.path.parent / entry['ablation'])
+            cfg.merge_from_dict(dict(model=own['model']))
         resize_model(cfg.model, scale.model)
         cfg.merge_from_dict(copy.deepcopy(scale.settings))
         cfg.merge_from_dict(copy.deepcopy(scale.tuned.get(method, {})))
@@ -175,7 +182,12 @@ class Protocol:
                     for m, cfg in configs.items()
                 }
         text = json.dumps(self.data, indent=2, ensure_ascii=False)
-        self.path.write_text(text + '\n', encoding='utf-8')
+        write_text(text + '\n', self.path)
+
+
+def own_settings(path: Path) -> Dict[str, Any]:
+    """What a config file sets itself, without its ``_base_``."""
+    return runpy.run_path(str(path))
 
 
 def resize_model(model: dict, sizes: Mapping[str, Any]) -> None:

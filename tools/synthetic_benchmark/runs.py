@@ -17,7 +17,8 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from mmengine.config import Config
 
-from .protocol import LOADERS, Protocol, Scale, config_digest
+from costa_mm.utils.files import write_json
+from .protocol import LOADERS, BenchmarkProtocol, Scale, config_digest
 
 #: What tools/train.py returns after it has saved an interrupted run.
 INTERRUPTED_EXIT_CODE = 75
@@ -101,7 +102,7 @@ class Executor:
 
     Args:
         tools (Path): Folder of ``train.py`` and ``test.py``.
-        protocol (Protocol): What is fixed.
+        protocol (BenchmarkProtocol): What is fixed.
         scale (Scale): At which size.
         data_root (Path): The data.
         shuffled (Path): Annotations of the test split with the sentences
@@ -110,7 +111,7 @@ class Executor:
         stopper (Stopper): When to stop.
     """
 
-    def __init__(self, tools: Path, protocol: Protocol, scale: Scale,
+    def __init__(self, tools: Path, protocol: BenchmarkProtocol, scale: Scale,
                  data_root: Path, shuffled: Path, threads: int,
                  stopper: Stopper) -> None:
         self.tools = Path(tools)
@@ -196,7 +197,7 @@ class Executor:
         entry['seconds'] += time.monotonic() - began
         entry['pieces'] += 1
         entry['ended'] = code == 0
-        write_json(path, steps)
+        write_json(steps, path, indent=1)
         if code and not (self.stopper or code == INTERRUPTED_EXIT_CODE):
             raise RunFailed(f'{run.method}, seed {run.seed}: {name} ended '
                             f'with code {code}; the end of {log}:\n'
@@ -227,19 +228,18 @@ class Executor:
 
     def _write_done(self, run: Run, digest: str) -> None:
         steps = json.loads((run.folder / 'steps.json').read_text())
-        write_json(
-            run.done_file,
-            dict(
-                method=run.method,
-                seed=run.seed,
-                scale=self.scale.name,
-                protocol_version=self.protocol.version,
-                digest=digest,
-                seconds={k: round(v['seconds'], 1)
-                         for k, v in steps.items()},
-                pieces={k: v['pieces']
-                        for k, v in steps.items()},
-                environment=environment(self.threads)))
+        done = dict(
+            method=run.method,
+            seed=run.seed,
+            scale=self.scale.name,
+            protocol_version=self.protocol.version,
+            digest=digest,
+            seconds={k: round(v['seconds'], 1)
+                     for k, v in steps.items()},
+            pieces={k: v['pieces']
+                    for k, v in steps.items()},
+            environment=environment(self.threads))
+        write_json(done, run.done_file, indent=1)
 
 
 def execute_runs(executor: Executor,
@@ -252,7 +252,7 @@ def execute_runs(executor: Executor,
         executor (Executor): How.
         runs (Sequence[Run]): What.
         devices (Sequence[str | None]): For ``CUDA_VISIBLE_DEVICES`` of each
-            job; None leaves it alone.
+            job; None keeps the environment's.
         report (callable): Takes a line per run.
 
     Returns:
@@ -318,13 +318,6 @@ def environment(threads: int) -> dict:
         cpus=os.cpu_count(),
         threads=threads,
         gpu=gpu)
-
-
-def write_json(path: Path, data: dict) -> None:
-    """Write a file that appears whole or not at all."""
-    temporary = path.with_suffix(f'.{os.getpid()}.{threading.get_ident()}')
-    temporary.write_text(json.dumps(data, indent=1), encoding='utf-8')
-    os.replace(temporary, path)
 
 
 def tail(path: Path) -> str:

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 from mmengine.visualization import Visualizer
+from synthetic_benchmark import BenchmarkProtocol, Executor
 from tiny_model import grounder_cfg, head_cfg, text_cfg
 
-from costa_mm.benchmark import Executor, Protocol
 from costa_mm.datasets.synthetic import Settings, write_benchmark
 from costa_mm.visualization import TubeLocalVisualizer
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SIZES = dict(train=4, val=2, test=3)
 SETTINGS = Settings('easy', 0, 64, 24, 8)
 
@@ -59,7 +59,7 @@ def protocol(tmp_path):
         scales=dict(cpu=cpu))
     path = tmp_path / 'protocol.json'
     path.write_text(json.dumps(data))
-    Protocol(path).freeze()
+    BenchmarkProtocol(path).freeze()
     return path
 
 
@@ -172,7 +172,7 @@ def test_runs_of_other_settings_do_not_count(benchmark, protocol):
     data = json.loads(protocol.read_text())
     data['scales']['cpu']['settings']['train_cfg']['max_iters'] = 3
     protocol.write_text(json.dumps(data))
-    Protocol(protocol).freeze(count_parameters=False)
+    BenchmarkProtocol(protocol).freeze(count_parameters=False)
     code, steps = benchmark('--seeds', 0, '--methods', 'whole')
     assert code == 1 and not steps
     text = (benchmark.folder / 'report/tables.md').read_text()

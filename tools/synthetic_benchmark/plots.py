@@ -5,18 +5,18 @@ from typing import List, Tuple
 
 import numpy as np
 
-from .protocol import Protocol
+from .protocol import BenchmarkProtocol
 
 _DPI = 120
 
 
-def write_plots(summary: dict, protocol: Protocol,
+def write_plots(summary: dict, protocol: BenchmarkProtocol,
                 folder: Path) -> List[Path]:
     """Draw what there is.
 
     Args:
         summary (dict): Of :func:`summarize_results`.
-        protocol (Protocol): What is fixed.
+        protocol (BenchmarkProtocol): What is fixed.
         folder (Path): Where to.
 
     Returns:

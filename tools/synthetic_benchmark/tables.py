@@ -2,11 +2,11 @@
 """Tables of a comparison as Markdown, CSV and JSON."""
 import csv
 import io
-import json
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
-from .protocol import Protocol
+from costa_mm.utils.files import write_json, write_text
+from .protocol import BenchmarkProtocol
 from .results import CURVES, METRICS, PER_SAMPLE
 
 _ERRORS = dict(
@@ -17,24 +17,21 @@ _ERRORS = dict(
 _ABSENT = 'not run'
 
 
-def write_report(summary: dict, protocol: Protocol, folder: Path) -> None:
+def write_report(summary: dict, protocol: BenchmarkProtocol,
+                 folder: Path) -> None:
     """Write ``results.json``, ``tables.md`` and ``tables.csv``.
 
     Args:
         summary (dict): Of :func:`summarize_results`.
-        protocol (Protocol): What is fixed.
+        protocol (BenchmarkProtocol): What is fixed.
         folder (Path): Where to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / 'results.json').write_text(
-        json.dumps(summary, indent=1), encoding='utf-8')
-    (folder / 'tables.md').write_text(
-        markdown_report(summary, protocol), encoding='utf-8')
-    (folder / 'tables.csv').write_text(
-        csv_report(summary), encoding='utf-8')
+    write_json(summary, folder / 'results.json', indent=1)
+    write_text(markdown_report(summary, protocol), folder / 'tables.md')
+    write_text(csv_report(summary), folder / 'tables.csv')
 
 
-def markdown_report(summary: dict, protocol: Protocol) -> str:
+def markdown_report(summary: dict, protocol: BenchmarkProtocol) -> str:
     """All tables, and what they lack, as Markdown."""
     blocks = [_heading(summary)]
     blocks += [
@@ -89,7 +86,7 @@ def number(value: Optional[dict]) -> str:
     return f'{value["mean"]:.3f} ± {value["deviation"]:.3f}'
 
 
-def score_table(summary: dict, protocol: Protocol,
+def score_table(summary: dict, protocol: BenchmarkProtocol,
                 names: Sequence[str]) -> str:
     """Scores of some methods; a method without a run says so."""
     rows = [('method', 'seeds', *METRICS, 'parameters', 'minutes')]
@@ -115,7 +112,7 @@ def oracle_table(oracles: dict) -> str:
     return table(rows)
 
 
-def change_table(summary: dict, protocol: Protocol) -> str:
+def change_table(summary: dict, protocol: BenchmarkProtocol) -> str:
     """Changes with their intervals."""
     rows = [('method', 'seeds', *PER_SAMPLE)]
     for _, entry in _ordered(summary, protocol):
@@ -154,7 +151,7 @@ def _interval(value: Optional[dict]) -> str:
             f'{value["high"]:+.3f}]')
 
 
-def error_table(summary: dict, protocol: Protocol) -> str:
+def error_table(summary: dict, protocol: BenchmarkProtocol) -> str:
     """Error split and jump rate."""
     rows = [('method', *_ERRORS.values())]
     for _, entry in _ordered(summary, protocol):
@@ -163,7 +160,7 @@ def error_table(summary: dict, protocol: Protocol) -> str:
     return table(rows)
 
 
-def shuffled_table(summary: dict, protocol: Protocol) -> str:
+def shuffled_table(summary: dict, protocol: BenchmarkProtocol) -> str:
     """Scores when every video has another's sentence."""
     rows = [('method', *METRICS)]
     for _, entry in _ordered(summary, protocol):
@@ -172,7 +169,8 @@ def shuffled_table(summary: dict, protocol: Protocol) -> str:
     return table(rows)
 
 
-def factor_table(summary: dict, protocol: Protocol, factor: str) -> str:
+def factor_table(summary: dict, protocol: BenchmarkProtocol,
+                 factor: str) -> str:
     """m_vIoU per value of a factor."""
     values = _factors(summary)[factor]
     rows = [('method', *(f'{v} ({n})' for v, n in values.items()))]
@@ -184,7 +182,7 @@ def factor_table(summary: dict, protocol: Protocol, factor: str) -> str:
     return table(rows)
 
 
-def curve_table(summary: dict, protocol: Protocol) -> str:
+def curve_table(summary: dict, protocol: BenchmarkProtocol) -> str:
     """sIoU and vIoU over the training, as in Fig. 2 of the paper."""
     steps = sorted({int(s)
                     for m in summary['methods'].values() for s in m['curve']})
@@ -201,7 +199,7 @@ def curve_table(summary: dict, protocol: Protocol) -> str:
     return '\n\n'.join(parts)
 
 
-def _missing(summary: dict, protocol: Protocol) -> str:
+def _missing(summary: dict, protocol: BenchmarkProtocol) -> str:
     if not summary['missing']:
         return '## Missing runs\n\nNone.'
     states = dict(
@@ -216,7 +214,7 @@ def _missing(summary: dict, protocol: Protocol) -> str:
 
 
 def _ordered(summary: dict,
-             protocol: Protocol) -> Iterator[Tuple[str, dict]]:
+             protocol: BenchmarkProtocol) -> Iterator[Tuple[str, dict]]:
     """Methods that have a finished run, in the protocol's order."""
     for name in protocol.methods:
         if name in summary['methods']:

@@ -4,13 +4,13 @@ import copy
 from pathlib import Path
 
 import pytest
+from synthetic_benchmark import (BenchmarkProtocol, ProtocolError, check_data,
+                                 config_digest, make_data, resize_model)
 
-from costa_mm.benchmark import (Protocol, ProtocolError, check_data,
-                                config_digest, make_data, resize_model)
 from costa_mm.datasets.synthetic import GENERATOR_VERSION, Settings
 
 PATH = (
-    Path(__file__).resolve().parents[2] / 'configs' / 'benchmark' /
+    Path(__file__).resolve().parents[3] / 'configs' / 'benchmark' /
     'protocol.json')
 BACKBONES = dict(neither='spatial', no_st_encoder='spatial',
                  stcat='spatial', tubedetr='spatial')
@@ -19,7 +19,7 @@ BACKBONES.update({'2d_only': 'spatial', '3d_only': 'temporal'})
 
 @pytest.fixture(scope='module')
 def protocol():
-    return Protocol(PATH)
+    return BenchmarkProtocol(PATH)
 
 
 @pytest.mark.parametrize('name', ['cpu', 'gpu'])
@@ -79,7 +79,7 @@ def test_clips_and_steps_come_from_the_scale(protocol):
 
 
 def test_trials_are_equal_but_for_what_is_tried(protocol):
-    trials = Protocol(PATH.with_name('trials.json'))
+    trials = BenchmarkProtocol(PATH.with_name('trials.json'))
     scale = trials.scale('cpu')
     assert trials.evaluation['split'] == 'val'
     per_method = {}
@@ -97,7 +97,7 @@ def test_trials_are_equal_but_for_what_is_tried(protocol):
 
 def test_what_was_tuned_replaces_what_is_shared(protocol):
     data = copy.deepcopy(protocol.data)
-    changed = Protocol(PATH)
+    changed = BenchmarkProtocol(PATH)
     changed.data = data
     data['scales']['cpu']['tuned'] = dict(
         stcat=dict(optim_wrapper=dict(optimizer=dict(lr=0.125))))

@@ -1,3 +1,0 @@
-# Table 3c, 100 % temporal ground truth for spatial decoding.
-_base_ = '../synthetic/costa_tiny_synthetic.py'
-model = dict(head=dict(beta=1.0))
