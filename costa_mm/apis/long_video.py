@@ -9,7 +9,7 @@ from torch import nn
 
 from costa_mm.datasets import SampleFrames
 from costa_mm.datasets.transforms.sampling import rate_ids
-from costa_mm.models.utils import TestConfig
+from costa_mm.models.utils import DecodingConfig
 from costa_mm.structures import TubeDataSample, VideoBatch
 
 
@@ -23,7 +23,7 @@ class VideoWindows:
         transforms (Sequence[Callable]): The test pipeline.
         record (dict): The video as a dataset would give it: 'video_path',
             'num_frames', 'fps', 'segment', ...
-        test_cfg (:obj:`TestConfig`): Options of the model's prediction.
+        test_cfg (:obj:`DecodingConfig`): Options of the model's prediction.
 
     Raises:
         ValueError: If frames are to be sampled at a rate and the frame rate
@@ -31,7 +31,7 @@ class VideoWindows:
     """
 
     def __init__(self, transforms: Sequence[Callable], record: dict,
-                 test_cfg: TestConfig) -> None:
+                 test_cfg: DecodingConfig) -> None:
         self.transforms = list(transforms)
         self.record = record
         self.frame_ids = self._sample(test_cfg)
@@ -39,7 +39,7 @@ class VideoWindows:
         if self.frame_ids is not None:
             self.parts = test_cfg.split(len(self.frame_ids))
 
-    def _sample(self, test_cfg: TestConfig) -> Optional[np.ndarray]:
+    def _sample(self, test_cfg: DecodingConfig) -> Optional[np.ndarray]:
         """Sampled frames of a long video; None if it is a short one."""
         window = test_cfg.window
         if window is None:

@@ -3,8 +3,13 @@
 
 B videos, T frames (padded to the longest of the batch), h x w cells, L word
 tokens, C channels, K decoder layers.  Masks are True on padding.
+
+Every tuple ends with ``extras``: the named tensors that one method has beyond
+what all methods share (STCAT's ``video_cls``, weights that a loss reads).
+What they are called and what shape they have is said where they are made.
+They are read, never changed.
 """
-from typing import NamedTuple, Optional, Tuple
+from typing import Dict, NamedTuple, Optional, Tuple
 
 from torch import Tensor
 
@@ -18,11 +23,13 @@ class VideoBatch(NamedTuple):
             the host so that no stage has to ask the device for it.
         frame_mask (Tensor): (B, T), bool, True on padded frames.
         pixel_mask (Tensor): (B, H, W), bool, True on padded pixels.
+        extras (dict[str, Tensor]): What a method's data preprocessor adds.
     """
     frames: Tensor
     durations: Tuple[int, ...]
     frame_mask: Tensor
     pixel_mask: Tensor
+    extras: Dict[str, Tensor] = {}
 
 
 class VisualFeatures(NamedTuple):
@@ -32,10 +39,12 @@ class VisualFeatures(NamedTuple):
         features (Tensor): (B, T, C', h, w), zeros on padded frames.
         frame_mask (Tensor): (B, T), bool.
         cell_mask (Tensor): (B, h, w), bool.
+        extras (dict[str, Tensor]): Further maps of the backbone, B first.
     """
     features: Tensor
     frame_mask: Tensor
     cell_mask: Tensor
+    extras: Dict[str, Tensor] = {}
 
 
 class TextFeatures(NamedTuple):
@@ -44,9 +53,11 @@ class TextFeatures(NamedTuple):
     Attributes:
         tokens (Tensor): (B, L, C).
         mask (Tensor): (B, L), bool.
+        extras (dict[str, Tensor]): Further outputs of the encoder, B first.
     """
     tokens: Tensor
     mask: Tensor
+    extras: Dict[str, Tensor] = {}
 
 
 class FusedMemory(NamedTuple):
@@ -61,18 +72,17 @@ class FusedMemory(NamedTuple):
         cls (Tensor, optional): Frame tokens c_i, (B, T, C), where the neck
             has them (not TubeDETR's).
         frame_mask (Tensor): (B, T), bool.
-        video_cls (Tensor, optional): Video token, (B, C), where the neck has
-            one (STCAT).
         cell_mask (Tensor, optional): Padding of the grid whose cells lead the
             memory, (B, h, w), bool.
+        extras (dict[str, Tensor]): What the neck hands to a head of its own.
     """
     memory: Tensor
     pos: Tensor
     mask: Tensor
     cls: Optional[Tensor]
     frame_mask: Tensor
-    video_cls: Optional[Tensor] = None
     cell_mask: Optional[Tensor] = None
+    extras: Dict[str, Tensor] = {}
 
 
 class TubeOutputs(NamedTuple):
@@ -85,24 +95,21 @@ class TubeOutputs(NamedTuple):
         frame_mask (Tensor): (B, T), bool.
         attendance (Tensor, optional): Logit of "the object attends the event
             in this frame" from the decoder's queries, (K, B, T).
-        attendance_enc (Tensor, optional): The same from the encoder's [CLS]
-            tokens, (B, T).
-        time_attention (Tensor, optional): Weights of the inter-frame
-            self-attention, mean over heads, (K, B, T, T), where a loss needs
-            them.
-        cell_attention (Tensor, optional): Weights of the spatial decoder's
-            cross-attention over the memory, mean over heads,
-            (K, B, T, h*w + L), where asked for.
-        cell_mask (Tensor, optional): Padding of the grid, (B, h, w), bool.
+        extras (dict[str, Tensor]): What else the head declares in
+            ``layer_outputs`` (K first) and ``video_outputs``; weights of
+            attention are None unless somebody reads them.
     """
     boxes: Tensor
     span_logits: Tensor
     frame_mask: Tensor
     attendance: Optional[Tensor] = None
-    attendance_enc: Optional[Tensor] = None
-    time_attention: Optional[Tensor] = None
-    cell_attention: Optional[Tensor] = None
-    cell_mask: Optional[Tensor] = None
+    extras: Dict[str, Optional[Tensor]] = {}
+
+    def named(self, name: str) -> Optional[Tensor]:
+        """A field or an extra by its name; None where it was not made."""
+        if name in self._fields:
+            return getattr(self, name)
+        return self.extras.get(name)
 
 
 class AttentionMaps(NamedTuple):

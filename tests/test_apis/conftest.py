@@ -13,7 +13,7 @@ import torch
 from mmengine.model import BaseModel
 
 from costa_mm.apis import STVGInferencer
-from costa_mm.models.utils import TestConfig
+from costa_mm.models.utils import DecodingConfig
 from costa_mm.registry import MODELS
 from costa_mm.structures import AttentionMaps, Tube, VisualFeatures
 from costa_mm.visualization import write_video
@@ -43,7 +43,7 @@ class ColourFinder(BaseModel):
         super().__init__(
             dict(type='costa_mm.STVGDataPreprocessor', mean=(0., ) * 3,
                  std=(1., ) * 3))
-        self.test_cfg = TestConfig()
+        self.test_cfg = DecodingConfig()
         self.threshold = torch.nn.Parameter(torch.tensor(100.))
         self.encoded = []  # videos of every call
         self.batches = []  # sentences of every call

@@ -27,7 +27,7 @@ def test_encoder_equals_the_published_one(golden):
     fused = model.fuse(batch([data['vis_feat_in']]), [sample(0, 6)])
     close(fused.memory[0].transpose(0, 1), data['enc_memory'])
     close(fused.cls, data['enc_frames_cls'])
-    close(fused.video_cls, data['enc_videos_cls'])
+    close(fused.extras['video_cls'], data['enc_videos_cls'])
     assert torch.equal(fused.mask, data['enc_mask'][:1])
     close(fused.pos[0, :12].T, data['vis_pos'][0].flatten(1))
     assert (fused.pos[0, 12:] == 0).all()
@@ -71,7 +71,7 @@ def test_outputs_equal_the_published_ones(golden):
         close(outs.boxes[layer], data[f'{prefix}pred_boxes'])
         close(outs.span_logits[layer], data[f'{prefix}pred_sted'])
         close(outs.attendance[layer], data[f'{prefix}pred_actioness'])
-        close(outs.time_attention[layer], data[f'{prefix}weights'])
+        close(outs.named('time_attention')[layer], data[f'{prefix}weights'])
 
 
 # published name: ours, weight
@@ -117,7 +117,7 @@ def test_loss_terms_equal_the_published_ones(golden, case):
         span_logits=stack('pred_sted', 2),
         frame_mask=mask,
         attendance=stack('pred_actioness'),
-        time_attention=stack('weights', length))
+        extras=dict(time_attention=stack('weights', length)))
     counts = (spans[:, 1] - spans[:, 0] + 1).tolist()
     boxes = data['gt_boxes_cxcywh'].split(counts)
     samples = [
@@ -212,7 +212,8 @@ def test_anchors_begin_on_the_prior():
     memory = FusedMemory(
         torch.randn(1, 5, 3, 64), torch.randn(1, 3, 64),
         torch.zeros(1, 3, dtype=torch.bool), torch.randn(1, 5, 64),
-        torch.zeros(1, 5, dtype=torch.bool), torch.randn(1, 64))
+        torch.zeros(1, 5, dtype=torch.bool),
+        extras=dict(video_cls=torch.randn(1, 64)))
     boxes = head.eval()(memory).boxes
     close(boxes, torch.tensor([0.5, 0.4, 0.2, 0.3]).expand(2, 1, 5, 4))
 

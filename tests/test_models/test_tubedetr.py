@@ -76,13 +76,13 @@ def test_outputs_equal_the_published_ones(case):
     model.head.need_attention = True
     outs = model(inputs, [sample(0, 6)])
     close(torch.stack(hidden).transpose(1, 2), data['dec_hs'])
-    close(outs.time_attention, data['weights_all'])
-    close(outs.cell_attention, data['ca_weights_all'])
+    close(outs.named('time_attention'), data['weights_all'])
+    close(outs.named('cell_attention'), data['ca_weights_all'])
     for layer, prefix in enumerate(('aux0.', '')):
         close(outs.boxes[layer], data[f'{prefix}pred_boxes'])
         close(outs.span_logits[layer], data[f'{prefix}pred_sted'])
-        close(outs.time_attention[layer], data[f'{prefix}weights'])
-        close(outs.cell_attention[layer], data[f'{prefix}ca_weights'])
+        close(outs.named('time_attention')[layer], data[f'{prefix}weights'])
+        close(outs.named('cell_attention')[layer], data[f'{prefix}ca_weights'])
 
 
 def test_time_in_content_starts_from_frame_numbers(golden):
@@ -129,7 +129,7 @@ def test_loss_terms_equal_the_published_ones(golden):
         boxes=stack('pred_boxes', 4),
         span_logits=stack('pred_sted', 2),
         frame_mask=mask,
-        time_attention=stack('weights', 12))
+        extras=dict(time_attention=stack('weights', 12)))
     samples = [
         sample(0, 12, data['inter_idx_inclusive'][0],
                data['gt_boxes_cxcywh'])

@@ -12,8 +12,8 @@ from costa_mm.registry import MODELS
 from costa_mm.structures import (AttentionMaps, FusedMemory, TextFeatures,
                                  Tube, TubeDataSample, TubeOutputs, VideoBatch,
                                  VisualFeatures)
-from ..utils import (SampledTube, TestConfig, compile_parts, cut_video,
-                     decode_tubes, densify_boxes, merge_passes, merge_windows)
+from ..utils import (DecodingConfig, SampledTube, compile_parts, cut_video,
+                     densify_boxes, merge_passes, merge_windows)
 
 Part = Union[dict, nn.Module]
 
@@ -39,11 +39,13 @@ class SpatioTemporalGrounder(BaseModel):
 
     Args:
         backbone (dict or nn.Module): (B, 3, T, H, W) and durations to a tuple
-            of feature maps, of which the last is used.
+            of feature maps (B, C', T, h, w), of which the last is used, or to
+            a dict of maps, whose 'features' are the cells; the others become
+            the extras of :obj:`VisualFeatures`.
         text_encoder (dict or nn.Module): Sentences to :obj:`TextFeatures`.
         neck (dict or nn.Module): Both to :obj:`FusedMemory`.
         head (dict or nn.Module): A :class:`BaseTubeHead`.
-        test_cfg (dict, optional): Options of :class:`TestConfig`.
+        test_cfg (dict, optional): Options of :class:`DecodingConfig`.
         train_cfg (dict, optional): None; there are no training options here.
         data_preprocessor (dict or nn.Module, optional): Defaults to
             :class:`STVGDataPreprocessor`.
@@ -74,7 +76,7 @@ class SpatioTemporalGrounder(BaseModel):
         if train_cfg:
             raise ValueError('SpatioTemporalGrounder has no train_cfg '
                              f'options: {train_cfg}')
-        self.test_cfg = TestConfig(**(test_cfg or {}))
+        self.test_cfg = DecodingConfig(**(test_cfg or {}))
 
         def build(part: Part) -> nn.Module:
             return MODELS.build(part) if isinstance(part, dict) else part
@@ -108,7 +110,7 @@ class SpatioTemporalGrounder(BaseModel):
         if mode == 'predict':
             return self.predict(inputs, data_samples)
         if mode == 'tensor':
-            return self.head.predict(self.fuse(inputs, data_samples))
+            return self.head(self.fuse(inputs, data_samples))
         raise ValueError(f"mode {mode!r} is none of 'loss', 'predict', "
                          "'tensor'")
 
@@ -125,8 +127,9 @@ class SpatioTemporalGrounder(BaseModel):
         :meth:`predict_windows`, one video after the other; so does, with
         ``test_cfg.two_pass``, a batch in which some videos have no odd frame.
         """
-        shortest, longest = min(inputs.durations), max(inputs.durations)
-        alike = not self.test_cfg.two_pass or shortest > 1 or longest == 1
+        longest = max(inputs.durations)
+        alike = len({self.test_cfg.count_passes(d)
+                     for d in inputs.durations}) == 1
         if alike and len(self.test_cfg.split(longest)) == 1:
             return self.predict_encoded(
                 self.encode_video(inputs), data_samples)
@@ -147,16 +150,18 @@ class SpatioTemporalGrounder(BaseModel):
             with ``test_cfg.two_pass``, of the even and of the odd frames,
             each encoded as a video of its own.
         """
-        if not self.test_cfg.two_pass or min(inputs.durations) < 2:
+        passes = self.test_cfg.count_passes(min(inputs.durations))
+        if passes == 1:
             return (self.extract_video(inputs), )
         return tuple(
             self.extract_video(
-                VideoBatch(
-                    frames=inputs.frames[:, offset::2],
+                inputs._replace(
+                    frames=inputs.frames[:, offset::passes],
                     durations=tuple(
-                        len(range(offset, d, 2)) for d in inputs.durations),
-                    frame_mask=inputs.frame_mask[:, offset::2],
-                    pixel_mask=inputs.pixel_mask)) for offset in (0, 1))
+                        len(range(offset, d, passes))
+                        for d in inputs.durations),
+                    frame_mask=inputs.frame_mask[:, offset::passes]))
+            for offset in range(passes))
 
     def predict_encoded(
             self, visual: Sequence[VisualFeatures],
@@ -230,11 +235,15 @@ class SpatioTemporalGrounder(BaseModel):
     def extract_video(self, inputs: VideoBatch) -> VisualFeatures:
         """Frames (B, T, 3, H, W) to features (B, T, C', h, w)."""
         videos = inputs.frames.transpose(1, 2)  # (B, 3, T, H, W)
-        features = self.backbone(videos, inputs.durations)[-1]
+        maps = self.backbone(videos, inputs.durations)
+        if not isinstance(maps, dict):
+            maps = dict(features=maps[-1])
+        maps = {k: v.transpose(1, 2) for k, v in maps.items()}
+        features = maps.pop('features')  # (B, T, C', h, w)
         cell_mask = F.interpolate(
             inputs.pixel_mask[None].float(), size=features.shape[-2:])
-        return VisualFeatures(
-            features.transpose(1, 2), inputs.frame_mask, cell_mask[0].bool())
+        return VisualFeatures(features, inputs.frame_mask,
+                              cell_mask[0].bool(), maps)
 
     def encode_text(self, sentences: List[str]) -> TextFeatures:
         """Sentences to tokens (B, L, C)."""
@@ -272,7 +281,8 @@ class SpatioTemporalGrounder(BaseModel):
         before = self.head.need_attention
         self.head.need_attention = True
         try:
-            weights = self.head.predict(self.neck(visual, text)).cell_attention
+            weights = self.head(self.neck(visual,
+                                          text)).named('cell_attention')
         finally:
             self.head.need_attention = before
         if weights is None:
@@ -300,8 +310,7 @@ class SpatioTemporalGrounder(BaseModel):
                 np.asarray(m['frame_ids'])[offset::len(visual)]
             } for m in metas]
             memory = self.neck(self._repeat(part, len(metas)), text)
-            passes.append(
-                decode_tubes(self.head.predict(memory), ids, self.test_cfg))
+            passes.append(self.head.predict(memory, ids, self.test_cfg))
         if len(passes) == 1:
             return passes[0]
         return [merge_passes(even, odd) for even, odd in zip(*passes)]
@@ -313,7 +322,13 @@ class SpatioTemporalGrounder(BaseModel):
         if count not in (1, num):
             raise ValueError(f'{num} samples need features of 1 or {num} '
                              f'videos, not {count}')
-        return VisualFeatures(*(x.expand(num, *x.shape[1:]) for x in visual))
+
+        def expand(x: Tensor) -> Tensor:
+            return x.expand(num, *x.shape[1:])
+
+        return VisualFeatures(
+            *map(expand, visual[:-1]),
+            extras={k: expand(v) for k, v in visual.extras.items()})
 
     @staticmethod
     def _write_prediction(sample: TubeDataSample, tube: SampledTube) -> None:

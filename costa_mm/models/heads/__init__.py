@@ -1,10 +1,8 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Tube heads: from fused memory to span and boxes."""
 from .base_tube_head import BaseTubeHead
-from .entangled_query import (EventQuery, labels_from_span, select_labels,
-                              span_from_logits)
+from .entangled_query import EventQuery, select_labels
 from .entangled_tube_head import EntangledTubeHead
-from .guided_tube_head import GuidedTubeHead
 from .object_queries import AnchorBoxQuery, ReferencePointQuery
 from .spatial_decoder import EntangledSpatialDecoder
 from .stcat_decoder import (STCATDecoderLayer, STCATSpatialDecoder, Template,
@@ -16,9 +14,8 @@ from .tubedetr_head import TubeDETRHead
 
 __all__ = [
     'AnchorBoxQuery', 'BaseTubeHead', 'EntangledSpatialDecoder',
-    'EntangledTubeHead', 'EventQuery', 'GuidedTubeHead',
-    'ReferencePointQuery', 'STCATDecoderLayer', 'STCATHead',
-    'STCATSpatialDecoder', 'Template', 'TemplateGenerator', 'TemporalDecoder',
-    'TubeDETRHead', 'TubeTargets', 'collect_targets', 'labels_from_span',
-    'select_labels', 'span_from_logits'
+    'EntangledTubeHead', 'EventQuery', 'ReferencePointQuery',
+    'STCATDecoderLayer', 'STCATHead', 'STCATSpatialDecoder', 'Template',
+    'TemplateGenerator', 'TemporalDecoder', 'TubeDETRHead', 'TubeTargets',
+    'collect_targets', 'select_labels'
 ]

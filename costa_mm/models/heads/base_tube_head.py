@@ -1,77 +1,114 @@
 # Copyright (c) costa_mm authors. All rights reserved.
-"""What all tube heads share: four verbs and the common losses."""
+"""What all tube heads share: four verbs and a table of losses."""
 from abc import ABCMeta, abstractmethod
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmdet.utils import reduce_mean
 from mmengine.model import BaseModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
 from costa_mm.structures import FusedMemory, TubeDataSample, TubeOutputs
+from ..utils.tube_decoding import DecodingConfig, SampledTube, decode_tubes
 from .targets import TubeTargets, collect_targets
+
+_TARGETS = 'targets.'
 
 
 class BaseTubeHead(BaseModule, metaclass=ABCMeta):
     """From fused memory to a span and one box per frame.
 
     ``forward`` runs layers only; ``loss`` and ``predict`` unpack, run
-    ``forward`` and hand plain tensors to ``loss_by_feat`` and, in the
-    grounder, to the decoding functions of ``models/utils``.
+    ``forward`` and hand its outputs to ``loss_by_feat`` and
+    ``predict_by_feat``.
+
+    A head says in two class attributes what it emits: ``layer_outputs`` have
+    one entry per decoder layer, (K, B, ...), ``video_outputs`` one per video,
+    (B, ...).  Names that are no field of :obj:`TubeOutputs` lie in its
+    ``extras``.
+
+    Any argument ``loss_<name>`` is the config of a registered loss that says
+    in ``reads`` what it is called with, in this order: names of outputs,
+    'box_weights' (B, T), and, as 'targets.<name>', fields and extras of
+    :class:`TubeTargets`.  A loss that reads an output of the layers is
+    computed for each of them, any other one once.
 
     The weights default to those of STCAT for HC-STVG; the paper gives none.
 
     Args:
-        loss_bbox (dict): L1 between normalised (cx, cy, w, h), summed over
-            coordinates; Eq. (6).
-        loss_giou (dict): Generalised IoU; Eq. (6).
-        loss_span (dict): Eq. (7).
-        loss_attend_enc (dict, optional): L_e of Eq. (8).
-        loss_attend_dec (dict, optional): L_d of Eq. (8).
-        loss_cell (dict, optional): Leads the attention that boxes are read
-            from to the target's cells; not in the papers, for training from
-            nothing.
+        loss_bbox (dict, optional): L1 between normalised (cx, cy, w, h),
+            summed over coordinates; Eq. (6).
+        loss_giou (dict, optional): Generalised IoU; Eq. (6).
+        loss_span (dict, optional): Eq. (7).
         aux_loss (bool): Whether every decoder layer has losses, not only the
-            last one (L_e exists once).
+            last one.
         box_average (str): 'video' is a mean over a video's own frames, then
             over videos; 'batch' divides by the number of boxes of the batch,
             averaged over processes, as published.
+        **losses (dict, optional): Further losses, ``loss_<name>``: L_e and
+            L_d of Eq. (8) as ``loss_attend_enc`` and ``loss_attend_dec``,
+            ``loss_guided``, ``loss_cell``, or one of your own.
 
     Raises:
-        ValueError: For an unknown ``box_average``.
+        TypeError: For an argument that is no loss.
+        ValueError: For an unknown ``box_average``, or a loss that reads what
+            the head does not emit.
     """
+
+    layer_outputs: Tuple[str, ...] = ('boxes', 'span_logits')
+    video_outputs: Tuple[str, ...] = ('frame_mask', )
+    #: where a loss finds what it reads under another name
+    aliases: Dict[str, Dict[str, str]] = dict(
+        loss_attend_enc=dict(attendance='attendance_enc'))
 
     def __init__(self,
                  *,
-                 loss_bbox: dict = dict(
+                 loss_bbox: Optional[dict] = dict(
                      type='mmdet.L1Loss', loss_weight=5.),
-                 loss_giou: dict = dict(
+                 loss_giou: Optional[dict] = dict(
                      type='mmdet.GIoULoss', loss_weight=4.),
-                 loss_span: dict = dict(
+                 loss_span: Optional[dict] = dict(
                      type='costa_mm.SpanKLLoss', loss_weight=10.),
-                 loss_attend_enc: Optional[dict] = None,
-                 loss_attend_dec: Optional[dict] = None,
-                 loss_cell: Optional[dict] = None,
                  aux_loss: bool = True,
-                 box_average: str = 'video') -> None:
+                 box_average: str = 'video',
+                 **losses: Optional[dict]) -> None:
         super().__init__()
         if box_average not in ('video', 'batch'):
             raise ValueError(f"box_average {box_average!r} is neither "
                              "'video' nor 'batch'")
-
-        def build(cfg: Optional[dict], **kwargs):
-            return cfg and MODELS.build({**cfg, **kwargs})
-
-        self.loss_bbox = build(loss_bbox, reduction='none')
-        self.loss_giou = build(loss_giou, reduction='none')
-        self.loss_span = build(loss_span)
-        self.loss_attend_enc = build(loss_attend_enc)
-        self.loss_attend_dec = build(loss_attend_dec)
-        self.loss_cell = build(loss_cell)
+        for name, cfg in dict(
+                loss_bbox=loss_bbox, loss_giou=loss_giou).items():
+            setattr(self, name,
+                    cfg and MODELS.build({**cfg, 'reduction': 'none'}))
+        self._reads: Dict[str, Sequence[str]] = {}
+        for name, cfg in dict(loss_span=loss_span, **losses).items():
+            if not name.startswith('loss_'):
+                raise TypeError(f'{type(self).__name__} has no argument '
+                                f'{name!r}')
+            self._add_loss(name, cfg)
         self.need_attention = False
         self.aux_loss = aux_loss
         self.box_average = box_average
+
+    def _add_loss(self, name: str, cfg: Optional[dict]) -> None:
+        loss: Optional[nn.Module] = cfg and MODELS.build(cfg)
+        setattr(self, name, loss)
+        if loss is None:
+            return
+        who = f'{type(self).__name__}: {name} ({type(loss).__name__})'
+        if not hasattr(loss, 'reads'):
+            raise ValueError(f'{who} does not say what it reads; give its '
+                             'class an attribute `reads`')
+        aliases = self.aliases.get(name, {})
+        reads = [aliases.get(n, n) for n in loss.reads]
+        known = {*self.layer_outputs, *self.video_outputs, 'box_weights'}
+        unknown = [n for n in reads
+                   if n not in known and not n.startswith(_TARGETS)]
+        if unknown:
+            raise ValueError(f'{who} reads {unknown}, which this head does '
+                             f'not emit; it emits {sorted(known)}')
+        self._reads[name] = reads
 
     @abstractmethod
     def forward(self,
@@ -91,17 +128,44 @@ class BaseTubeHead(BaseModule, metaclass=ABCMeta):
     def loss(self, memory: FusedMemory,
              data_samples: List[TubeDataSample]) -> Dict[str, Tensor]:
         """Losses of a batch, by name, already weighted."""
-        targets = collect_targets(data_samples, memory.frame_mask)
+        targets = self.get_targets(data_samples, memory.frame_mask)
         return self.loss_by_feat(self(memory, targets), targets)
 
-    def predict(self, memory: FusedMemory) -> TubeOutputs:
-        """Outputs without any ground truth in reach."""
-        return self(memory)
+    def predict(self, memory: FusedMemory, metas: Sequence[dict],
+                cfg: DecodingConfig) -> List[SampledTube]:
+        """Tubes of a batch, without any ground truth in reach.
 
-    def needs_cell_weights(self, targets: Optional[TubeTargets]) -> bool:
-        """Whether somebody reads the weights over cells of this forward."""
-        return self.need_attention or (targets is not None
-                                       and self.loss_cell is not None)
+        Args:
+            memory (FusedMemory): Output of the neck.
+            metas (Sequence[dict]): Per video 'frame_ids', 'num_frames' and
+                'ori_shape'.
+            cfg (DecodingConfig): Options.
+
+        Returns:
+            list[SampledTube]: One per video.
+        """
+        return self.predict_by_feat(self(memory), metas, cfg)
+
+    def predict_by_feat(self, outs: TubeOutputs, metas: Sequence[dict],
+                        cfg: DecodingConfig) -> List[SampledTube]:
+        """Decode outputs; by default those of the last layer."""
+        return decode_tubes(outs, metas, cfg)
+
+    def get_targets(self, data_samples: List[TubeDataSample],
+                    frame_mask: Tensor) -> TubeTargets:
+        """Ground truth of a batch; a head with labels of its own adds them
+        as ``extras``."""
+        return collect_targets(data_samples, frame_mask)
+
+    def wants(self, output: str, targets: Optional[TubeTargets]) -> bool:
+        """Whether somebody reads an output that is made on demand.
+
+        Args:
+            output (str): Name of the output.
+            targets (TubeTargets, optional): None where there is no loss.
+        """
+        return self.need_attention or (targets is not None and any(
+            output in reads for reads in self._reads.values()))
 
     def loss_by_feat(self, outs: TubeOutputs,
                      targets: TubeTargets) -> Dict[str, Tensor]:
@@ -118,33 +182,59 @@ class BaseTubeHead(BaseModule, metaclass=ABCMeta):
             prefix = '' if k == last else f'd{k}.'
             layer = self.loss_by_feat_single(outs, targets, weights, k)
             losses.update({prefix + n: v for n, v in layer.items()})
-        if self.loss_attend_enc is not None:
-            losses['loss_attend_enc'] = self.loss_attend_enc(
-                outs.attendance_enc, targets.in_event, outs.frame_mask)
+        for name in self._reads:
+            if not self._per_layer(name):
+                losses[name] = self._compute(name, outs, targets, weights)
         return losses
 
     def loss_by_feat_single(self, outs: TubeOutputs, targets: TubeTargets,
                             box_weights: Tensor,
                             layer: int) -> Dict[str, Tensor]:
         """Losses of one decoder layer."""
-        pred = outs.boxes[layer].float()
-        l1 = self.loss_bbox(pred, targets.boxes).sum(-1)  # (B, T)
-        giou = self.loss_giou(
-            bbox_cxcywh_to_xyxy(pred.flatten(0, 1)),
-            bbox_cxcywh_to_xyxy(targets.boxes.flatten(0, 1)))
-        losses = dict(
-            loss_bbox=(l1 * box_weights).sum(),
-            loss_giou=(giou.view_as(l1) * box_weights).sum(),
-            loss_span=self.loss_span(outs.span_logits[layer], targets.span,
-                                     outs.frame_mask, targets.has_span))
-        if self.loss_attend_dec is not None:
-            losses['loss_attend_dec'] = self.loss_attend_dec(
-                outs.attendance[layer], targets.in_event, outs.frame_mask)
-        if self.loss_cell is not None:
-            losses['loss_cell'] = self.loss_cell(outs.cell_attention[layer],
-                                                 targets.boxes, outs.cell_mask,
-                                                 box_weights)
+        losses = self._box_losses(outs.boxes[layer].float(), targets,
+                                  box_weights)
+        for name in self._reads:
+            if self._per_layer(name):
+                losses[name] = self._compute(name, outs, targets,
+                                             box_weights, layer)
         return losses
+
+    def _box_losses(self, pred: Tensor, targets: TubeTargets,
+                    box_weights: Tensor) -> Dict[str, Tensor]:
+        """Eq. (6) for boxes (B, T, 4), normalised (cx, cy, w, h)."""
+        losses = {}
+        if self.loss_bbox is not None:
+            l1 = self.loss_bbox(pred, targets.boxes).sum(-1)  # (B, T)
+            losses['loss_bbox'] = (l1 * box_weights).sum()
+        if self.loss_giou is not None:
+            giou = self.loss_giou(
+                bbox_cxcywh_to_xyxy(pred.flatten(0, 1)),
+                bbox_cxcywh_to_xyxy(targets.boxes.flatten(0, 1)))
+            losses['loss_giou'] = (giou.view_as(box_weights) *
+                                   box_weights).sum()
+        return losses
+
+    def _per_layer(self, loss: str) -> bool:
+        return any(n in self.layer_outputs for n in self._reads[loss])
+
+    def _compute(self,
+                 loss: str,
+                 outs: TubeOutputs,
+                 targets: TubeTargets,
+                 box_weights: Tensor,
+                 layer: int = -1) -> Tensor:
+        """A loss of the table, called with what it reads."""
+        inputs = []
+        for name in self._reads[loss]:
+            if name == 'box_weights':
+                inputs.append(box_weights)
+            elif name.startswith(_TARGETS):
+                inputs.append(targets.named(name[len(_TARGETS):]))
+            elif name in self.layer_outputs:
+                inputs.append(outs.named(name)[layer])
+            else:
+                inputs.append(outs.named(name))
+        return getattr(self, loss)(*inputs)
 
     def _box_weights(self, targets: TubeTargets) -> Tensor:
         """Weight of every frame's box loss, (B, T); 0 without a box."""

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
 from costa_mm.structures import FusedMemory, TubeOutputs
+from ..utils.spans import labels_from_span, span_from_logits
 from .base_tube_head import BaseTubeHead
-from .entangled_query import (EventQuery, labels_from_span, select_labels,
-                              span_from_logits)
+from .entangled_query import EventQuery, select_labels
 from .spatial_decoder import EntangledSpatialDecoder
 from .targets import TubeTargets
 from .temporal_decoder import TemporalDecoder
@@ -45,6 +45,11 @@ class EntangledTubeHead(BaseTubeHead):
     Raises:
         ValueError: If beta is no probability or the decoders differ in depth.
     """
+
+    layer_outputs = (*BaseTubeHead.layer_outputs, 'attendance',
+                     'cell_attention')
+    video_outputs = (*BaseTubeHead.video_outputs, 'attendance_enc',
+                     'cell_mask')
 
     def __init__(self,
                  *,
@@ -102,15 +107,16 @@ class EntangledTubeHead(BaseTubeHead):
         hidden, span_logits = self.forward_temporal(memory)
         event = self.make_event_query(memory, span_logits, targets)
         spatial = self.spatial_decoder(event, memory,
-                                       self.needs_cell_weights(targets))
+                                       self.wants('cell_attention', targets))
         return TubeOutputs(
             boxes=spatial.boxes,
             span_logits=span_logits,
             frame_mask=memory.frame_mask,
             attendance=self.attend_dec(hidden).squeeze(-1),
-            attendance_enc=self.attend_enc(memory.cls).squeeze(-1),
-            cell_attention=spatial.attention,
-            cell_mask=memory.cell_mask)
+            extras=dict(
+                attendance_enc=self.attend_enc(memory.cls).squeeze(-1),
+                cell_attention=spatial.attention,
+                cell_mask=memory.cell_mask))
 
     def forward_temporal(self, memory: FusedMemory) -> Tuple[Tensor, Tensor]:
         """Hidden states (K, B, T, C) and span logits (K, B, T, 2)."""

@@ -8,14 +8,14 @@ from costa_mm.registry import MODELS
 from costa_mm.structures import FusedMemory, TubeOutputs
 from ..layers import (CrossFrameDecoder, CrossFrameOutputs, DropoutMLP,
                       time_sine_embedding)
-from .guided_tube_head import GuidedTubeHead
+from .base_tube_head import BaseTubeHead
 from .spatial_decoder import SpatialOutputs
 from .stcat_decoder import STCATSpatialDecoder, Template, TemplateGenerator
 from .targets import TubeTargets
 
 
 @MODELS.register_module()
-class STCATHead(GuidedTubeHead):
+class STCATHead(BaseTubeHead):
     """A template feeds a spatial and a temporal decoder that never meet.
 
     The steps are::
@@ -36,8 +36,14 @@ class STCATHead(GuidedTubeHead):
         time_in_content (bool): As in :class:`TubeDETRHead`, for the temporal
             decoder.
         loss_attend_dec (dict, optional): STCAT's "actioness".
-        **kwargs: Other losses, see :class:`GuidedTubeHead`.
+        loss_guided (dict, optional): Guided attention of the temporal
+            decoder.
+        **kwargs: Other losses, see :class:`BaseTubeHead`.
     """
+
+    layer_outputs = (*BaseTubeHead.layer_outputs, 'attendance',
+                     'time_attention', 'cell_attention')
+    video_outputs = (*BaseTubeHead.video_outputs, 'cell_mask')
 
     def __init__(self,
                  *,
@@ -51,8 +57,12 @@ class STCATHead(GuidedTubeHead):
                  time_in_content: bool = False,
                  loss_attend_dec: Optional[dict] = dict(
                      type='costa_mm.AttendanceLoss', loss_weight=2.),
+                 loss_guided: Optional[dict] = dict(
+                     type='costa_mm.GuidedAttentionLoss', loss_weight=1.),
                  **kwargs) -> None:
-        super().__init__(loss_attend_dec=loss_attend_dec, **kwargs)
+        super().__init__(
+            loss_attend_dec=loss_attend_dec, **kwargs,
+            loss_guided=loss_guided)
         decoder = dict(
             embed_dims=embed_dims,
             num_layers=num_layers,
@@ -84,17 +94,18 @@ class STCATHead(GuidedTubeHead):
         """Decode a batch; see :class:`BaseTubeHead`."""
         template = self.make_template(memory)
         spatial = self.forward_spatial(template, memory,
-                                       self.needs_cell_weights(targets))
+                                       self.wants('cell_attention', targets))
         temporal = self.forward_temporal(template, memory,
-                                         self.needs_time_weights(targets))
+                                         self.wants('time_attention', targets))
         return TubeOutputs(
             boxes=spatial.boxes,
             span_logits=self.span_head(temporal.hidden),
             frame_mask=memory.frame_mask,
             attendance=self.attend_dec(temporal.hidden).squeeze(-1),
-            time_attention=temporal.time_weights,
-            cell_attention=spatial.attention,
-            cell_mask=memory.cell_mask)
+            extras=dict(
+                time_attention=temporal.time_weights,
+                cell_attention=spatial.attention,
+                cell_mask=memory.cell_mask))
 
     def make_template(self, memory: FusedMemory) -> Template:
         """Content (B, C) and anchors (B, T, 4).
@@ -102,10 +113,11 @@ class STCATHead(GuidedTubeHead):
         Raises:
             ValueError: If the neck has no global token.
         """
-        if memory.cls is None or memory.video_cls is None:
+        video_cls = memory.extras.get('video_cls')
+        if memory.cls is None or video_cls is None:
             raise ValueError('STCATHead needs a neck with frame and video '
                              'tokens, such as STCATFusionNeck')
-        return self.template(memory.cls, memory.video_cls)
+        return self.template(memory.cls, video_cls)
 
     def forward_spatial(self,
                         template: Template,

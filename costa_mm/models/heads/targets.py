@@ -1,13 +1,13 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Ground truth of a batch as padded tensors."""
-from typing import List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional
 
 import torch
 from mmdet.structures.bbox import bbox_xyxy_to_cxcywh
 from torch import Tensor
 
 from costa_mm.structures import TubeDataSample
-from .entangled_query import labels_from_span
+from ..utils.spans import labels_from_span
 
 
 class TubeTargets(NamedTuple):
@@ -24,6 +24,7 @@ class TubeTargets(NamedTuple):
         in_event (Tensor): True on frames of the event, (B, T), bool.
         draws (Tensor, optional): One uniform number per video, (B, ), as the
             dataset drew it.
+        extras (dict[str, Tensor]): Labels of one method, B first.
     """
     boxes: Tensor
     has_box: Tensor
@@ -31,6 +32,13 @@ class TubeTargets(NamedTuple):
     has_span: Tensor
     in_event: Tensor
     draws: Optional[Tensor]
+    extras: Dict[str, Tensor] = {}
+
+    def named(self, name: str) -> Optional[Tensor]:
+        """A field or an extra by its name; None where it was not made."""
+        if name in self._fields:
+            return getattr(self, name)
+        return self.extras.get(name)
 
 
 def collect_targets(data_samples: List[TubeDataSample],

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from costa_mm.registry import MODELS
 from costa_mm.structures import FusedMemory, TubeOutputs
 from ..layers import CrossFrameDecoder, DropoutMLP, time_sine_embedding
-from .guided_tube_head import GuidedTubeHead
+from .base_tube_head import BaseTubeHead
 from .targets import TubeTargets
 
 
 @MODELS.register_module()
-class TubeDETRHead(GuidedTubeHead):
+class TubeDETRHead(BaseTubeHead):
     """One learned object query plus the frame number, decoded to everything.
 
     The steps are::
@@ -36,8 +36,13 @@ class TubeDETRHead(GuidedTubeHead):
             events begin and end on the average.
         loss_giou (dict): Generalised IoU.
         loss_span (dict): Start and end; sigma is 1 (at 5 frames/s).
-        **kwargs: Other losses, see :class:`GuidedTubeHead`.
+        loss_guided (dict, optional): Guided attention.
+        **kwargs: Other losses, see :class:`BaseTubeHead`.
     """
+
+    layer_outputs = (*BaseTubeHead.layer_outputs, 'time_attention',
+                     'cell_attention')
+    video_outputs = (*BaseTubeHead.video_outputs, 'cell_mask')
 
     def __init__(self,
                  *,
@@ -52,8 +57,12 @@ class TubeDETRHead(GuidedTubeHead):
                      type='mmdet.GIoULoss', loss_weight=2.),
                  loss_span: dict = dict(
                      type='costa_mm.SpanKLLoss', sigma=1., loss_weight=10.),
+                 loss_guided: Optional[dict] = dict(
+                     type='costa_mm.GuidedAttentionLoss', loss_weight=1.),
                  **kwargs) -> None:
-        super().__init__(loss_giou=loss_giou, loss_span=loss_span, **kwargs)
+        super().__init__(
+            loss_giou=loss_giou, loss_span=loss_span, **kwargs,
+            loss_guided=loss_guided)
         self.time_in_content = time_in_content
         self.object_query = nn.Parameter(torch.zeros(embed_dims))
         self.decoder = CrossFrameDecoder(
@@ -96,12 +105,13 @@ class TubeDETRHead(GuidedTubeHead):
             self_pos=query,
             cross_pos=query,
             content=time if self.time_in_content else None,
-            need_time_weights=self.needs_time_weights(targets),
-            need_cell_weights=self.needs_cell_weights(targets))
+            need_time_weights=self.wants('time_attention', targets),
+            need_cell_weights=self.wants('cell_attention', targets))
         return TubeOutputs(
             boxes=self.box_head(outs.hidden).float().sigmoid(),
             span_logits=self.span_head(outs.hidden),
             frame_mask=memory.frame_mask,
-            time_attention=outs.time_weights,
-            cell_attention=outs.cell_weights,
-            cell_mask=memory.cell_mask)
+            extras=dict(
+                time_attention=outs.time_weights,
+                cell_attention=outs.cell_weights,
+                cell_mask=memory.cell_mask))

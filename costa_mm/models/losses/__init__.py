@@ -1,5 +1,9 @@
 # Copyright (c) costa_mm authors. All rights reserved.
-"""Losses of tube heads."""
+"""Losses of tube heads.
+
+A loss is a pure function and a thin registered module, which says in
+``reads`` what a head calls it with (see :class:`BaseTubeHead`).
+"""
 from .attendance_loss import AttendanceLoss, attendance_loss
 from .cell_attention_loss import CellAttentionLoss, cell_overlap
 from .guided_attention_loss import GuidedAttentionLoss, guided_attention_loss

@@ -51,6 +51,8 @@ class AttendanceLoss(nn.Module):
         loss_weight (float): Factor.
     """
 
+    reads = ('attendance', 'targets.in_event', 'frame_mask')
+
     def __init__(self,
                  *,
                  outside_weight: float = 0.3,

@@ -48,6 +48,8 @@ class CellAttentionLoss(nn.Module):
         loss_weight (float): Factor.
     """
 
+    reads = ('cell_attention', 'targets.boxes', 'cell_mask', 'box_weights')
+
     def __init__(self, *, loss_weight: float = 1.) -> None:
         super().__init__()
         self.loss_weight = loss_weight

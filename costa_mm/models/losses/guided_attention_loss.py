@@ -40,6 +40,9 @@ class GuidedAttentionLoss(nn.Module):
         loss_weight (float): Factor.
     """
 
+    reads = ('time_attention', 'targets.in_event', 'frame_mask',
+             'targets.has_span')
+
     def __init__(self, *, loss_weight: float = 1.) -> None:
         super().__init__()
         self.loss_weight = loss_weight

@@ -86,6 +86,8 @@ class SpanKLLoss(nn.Module):
         loss_weight (float): Factor.
     """
 
+    reads = ('span_logits', 'targets.span', 'frame_mask', 'targets.has_span')
+
     def __init__(self,
                  *,
                  sigma: float = 2.,

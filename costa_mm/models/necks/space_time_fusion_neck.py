@@ -1,6 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Space-time multi-modal fusion of CoSTA."""
-from typing import Tuple
+from typing import Dict, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -66,8 +66,8 @@ class SpaceTimeFusionNeck(BaseFusionNeck):
             mask=mask[:, 1:],
             cls=tokens[:, :, 0],
             frame_mask=visual.frame_mask,
-            video_cls=videos[:, 0] if videos.shape[1] else None,
-            cell_mask=visual.cell_mask)
+            cell_mask=visual.cell_mask,
+            extras=self.video_extras(videos))
 
     def pre_fusion(self, visual: VisualFeatures,
                    text: TextFeatures) -> Tuple[Tensor, Tensor, Tensor]:
@@ -90,6 +90,10 @@ class SpaceTimeFusionNeck(BaseFusionNeck):
         They lead the sequence of the temporal layers.  CoSTA has none.
         """
         return self.cls_token.new_zeros(num, 0, self.embed_dims)
+
+    def video_extras(self, videos: Tensor) -> Dict[str, Tensor]:
+        """What of the videos' tokens (B, V, C) a head of its own reads."""
+        return {}
 
     def forward_rounds(self, tokens: Tensor, pos: Tensor, mask: Tensor,
                        frame_mask: Tensor) -> Tuple[Tensor, Tensor]:

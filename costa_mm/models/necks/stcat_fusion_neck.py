@@ -1,5 +1,7 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Encoder of STCAT (NeurIPS 2022): local tokens and a global one."""
+from typing import Dict
+
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +16,7 @@ class STCATFusionNeck(SpaceTimeFusionNeck):
     STCAT calls the frames' [CLS] tokens local and the video's token global.
     The global token leads the sequence of the temporal layers, at time 0, the
     frames are at 1 to T; it is kept from round to round and goes to the head
-    as ``video_cls``.
+    as the extra ``video_cls``, (B, C).
 
     Args:
         **kwargs: See :class:`SpaceTimeFusionNeck`.
@@ -32,3 +34,7 @@ class STCATFusionNeck(SpaceTimeFusionNeck):
     def video_tokens(self, num: int) -> Tensor:
         """The global token of every video, (B, 1, C)."""
         return self.video_token.expand(num, 1, -1)
+
+    def video_extras(self, videos: Tensor) -> Dict[str, Tensor]:
+        """The global token after the last round."""
+        return dict(video_cls=videos[:, 0])

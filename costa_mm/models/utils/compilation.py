@@ -5,9 +5,7 @@ from typing import List, Optional, Sequence
 
 from torch import nn
 
-PARTS = ('backbone.spatial', 'backbone.temporal.layer*',
-         'backbone.connections.*', 'neck.*_layers.*',
-         'head.*decoder.layers.*')
+from .repeated_parts import repeated_parts
 
 
 def compile_parts(model: nn.Module,
@@ -23,8 +21,7 @@ def compile_parts(model: nn.Module,
         model (nn.Module): A :class:`SpatioTemporalGrounder`.
         parts (Sequence[str], optional): Names of modules, with ``*`` for any
             characters; of a module and its children the module is compiled.
-            By default the backbone's pathways, the fusion layers and the
-            decoders' layers.
+            By default the :func:`repeated_parts`.
         **kwargs: For ``torch.compile``: ``mode``, ``dynamic``, ``backend``.
 
     Returns:
@@ -33,17 +30,18 @@ def compile_parts(model: nn.Module,
     Raises:
         ValueError: If one of the given names fits no module.
     """
-    patterns = PARTS if parts is None else tuple(parts)
+    if parts is None:
+        parts = [name for name, _ in repeated_parts(model)]
     chosen: List[str] = []
     used = set()
     for name, module in model.named_modules():
-        fits = [p for p in patterns if fnmatchcase(name, p)]
+        fits = [p for p in parts if fnmatchcase(name, p)]
         used.update(fits)
         if not fits or any(name.startswith(f'{c}.') for c in chosen):
             continue
         module.compile(**kwargs)
         chosen.append(name)
-    unused = [p for p in patterns if p not in used]
-    if parts is not None and unused:
+    unused = [p for p in parts if p not in used]
+    if unused:
         raise ValueError(f'compile_cfg: no module fits {unused}')
     return chosen

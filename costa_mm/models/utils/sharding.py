@@ -1,15 +1,10 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """What PyTorch's FSDP shards together."""
-from mmaction.models.backbones.resnet3d import BasicBlock3d, Bottleneck3d
 from mmdet.models.backbones.resnet import ResNet
 from mmengine.registry import FUNCTIONS
 from torch import nn
 
-from ..layers import CrossFrameLayer, TransformerEncoderLayer
-from ..layers.anchor_decoder import AnchorDecoderLayer
-
-UNITS = (ResNet, BasicBlock3d, Bottleneck3d, TransformerEncoderLayer,
-         CrossFrameLayer, AnchorDecoderLayer)
+from .repeated_parts import BLOCKS_3D, is_transformer_layer
 
 
 @FUNCTIONS.register_module()
@@ -29,4 +24,5 @@ def grounder_wrap_policy(module: nn.Module, recurse: bool,
     Returns:
         bool: Whether to go on, or to make the module a unit.
     """
-    return recurse or isinstance(module, UNITS)
+    return recurse or isinstance(
+        module, (ResNet, *BLOCKS_3D)) or is_transformer_layer(module)

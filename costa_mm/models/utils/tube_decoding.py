@@ -9,7 +9,7 @@ from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from torch import Tensor
 
 from costa_mm.structures import TubeOutputs
-from ..heads.entangled_query import joint_span_scores, span_log_probs
+from .spans import joint_span_scores, span_log_probs
 from .windows import WindowConfig
 
 #: Start and end of source frames, end exclusive, and a score.
@@ -18,7 +18,7 @@ SPAN_ENDS = ('sampled', 'midpoint')
 
 
 @dataclass(frozen=True)
-class TestConfig:
+class DecodingConfig:
     """Options of prediction, ``test_cfg`` of a grounder.
 
     Args:
@@ -36,9 +36,6 @@ class TestConfig:
         ValueError: For an unknown ``span_ends`` or a bad number.
     """
 
-    # pytest would take the name for a test
-    __test__ = False
-
     two_pass: bool = False
     span_ends: str = 'sampled'
     num_spans: int = 5
@@ -55,8 +52,13 @@ class TestConfig:
 
     @property
     def passes(self) -> int:
-        """How many videos the frames of one video make."""
+        """How many videos the frames of a long enough video make."""
         return 2 if self.two_pass else 1
+
+    def count_passes(self, total: int) -> int:
+        """The same for a video of ``total`` sampled frames; a single frame
+        has no second pass."""
+        return min(self.passes, total)
 
     def split(self, total: int) -> List[slice]:
         """Windows over the sampled frames of a video, one if it is short."""
@@ -122,7 +124,7 @@ def to_source_span(first: int, last: int, frame_ids: Sequence[int],
         last (int): Last sampled index, inclusive.
         frame_ids (Sequence[int]): Source frames that were sampled.
         num_frames (int): Frames of the source video.
-        span_ends (str): See :class:`TestConfig`.
+        span_ends (str): See :class:`DecodingConfig`.
 
     Returns:
         tuple[int, int]: Start and end, end exclusive.
@@ -166,14 +168,14 @@ def densify_boxes(frame_ids: np.ndarray, boxes: np.ndarray,
 
 
 def decode_tubes(outs: TubeOutputs, metas: Sequence[dict],
-                 cfg: TestConfig) -> List[SampledTube]:
+                 cfg: DecodingConfig) -> List[SampledTube]:
     """Decode the last layer's outputs.
 
     Args:
         outs (TubeOutputs): Outputs of a head.
         metas (Sequence[dict]): Per video 'frame_ids', 'num_frames' and
             'ori_shape'.
-        cfg (TestConfig): Options.
+        cfg (DecodingConfig): Options.
 
     Returns:
         list[SampledTube]: One per video.

@@ -4,7 +4,7 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from .tube_decoding import SampledTube, Span, TestConfig
+from .tube_decoding import DecodingConfig, SampledTube, Span
 
 
 class _Event(NamedTuple):
@@ -23,7 +23,7 @@ class _Event(NamedTuple):
 
 
 def merge_windows(tubes: Sequence[SampledTube],
-                  cfg: TestConfig) -> SampledTube:
+                  cfg: DecodingConfig) -> SampledTube:
     """Merge the tubes of overlapping windows of one video.
 
     The score of a span is its joint probability inside its window times the
@@ -37,7 +37,7 @@ def merge_windows(tubes: Sequence[SampledTube],
 
     Args:
         tubes (Sequence[SampledTube]): One per window, in order of time.
-        cfg (TestConfig): ``window.link_iou`` and ``num_spans``, how many
+        cfg (DecodingConfig): ``window.link_iou`` and ``num_spans``, how many
             spans to report at most; they do not overlap.
 
     Returns:

@@ -88,8 +88,10 @@ def cut_video(inputs: VideoBatch, index: int, frame_ids: np.ndarray,
     """
     own = slice(index, index + 1)
     for part in parts:
-        yield VideoBatch(
+        yield inputs._replace(
             frames=inputs.frames[own, part],
             durations=(part.stop - part.start, ),
             frame_mask=inputs.frame_mask[own, part],
-            pixel_mask=inputs.pixel_mask[own]), np.asarray(frame_ids)[part]
+            pixel_mask=inputs.pixel_mask[own],
+            extras={k: v[own] for k, v in inputs.extras.items()}
+        ), np.asarray(frame_ids)[part]

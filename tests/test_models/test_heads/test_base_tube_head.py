@@ -4,12 +4,17 @@ import torch
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from torch.testing import assert_close
 
-from costa_mm.models.heads import BaseTubeHead, TubeTargets, labels_from_span
+from costa_mm.models.heads import BaseTubeHead, TubeTargets
+from costa_mm.models.utils import labels_from_span
+from costa_mm.registry import MODELS
 from costa_mm.structures import TubeOutputs
 
 
 class PlainHead(BaseTubeHead):
     """Only the losses are of interest."""
+
+    layer_outputs = (*BaseTubeHead.layer_outputs, 'attendance')
+    video_outputs = (*BaseTubeHead.video_outputs, 'attendance_enc', 'own')
 
     def forward(self, memory, targets=None):
         """Not called."""
@@ -103,7 +108,7 @@ def simple(num=2, length=4):
         span_logits=torch.randn(2, num, length, 2),
         frame_mask=torch.zeros(num, length, dtype=torch.bool),
         attendance=torch.randn(2, num, length),
-        attendance_enc=torch.randn(num, length))
+        extras=dict(attendance_enc=torch.randn(num, length)))
     targets = TubeTargets(boxes, inside, span,
                           torch.ones(num, dtype=torch.bool), inside, None)
     return outs, targets
@@ -149,8 +154,8 @@ def test_equation_8_sums_all_parts_of_all_layers():
                                        for n in per_layer
                                        } | {'loss_attend_enc'}
     # L_e once, on the encoder's logits
-    enc = head.loss_attend_enc(outs.attendance_enc, targets.in_event,
-                               outs.frame_mask)
+    enc = head.loss_attend_enc(outs.named('attendance_enc'),
+                               targets.in_event, outs.frame_mask)
     assert_close(losses['loss_attend_enc'], enc)
     last = head.loss_attend_dec(outs.attendance[1], targets.in_event,
                                 outs.frame_mask)
@@ -212,3 +217,54 @@ def test_unknown_average_raises():
 def test_default_configs_are_not_mutated():
     PlainHead(), PlainHead(box_average='batch')
     assert PlainHead().loss_bbox.loss_weight == 5.
+
+
+class OwnLoss(torch.nn.Module):
+    """Reads an output and labels that only one method has."""
+
+    reads = ('own', 'targets.own_labels')
+
+    def forward(self, own, labels):
+        """Scalar."""
+        return ((own - labels)**2).sum()
+
+
+def test_a_loss_gets_what_it_says_it_reads(monkeypatch):
+    monkeypatch.setitem(MODELS._module_dict, 'OwnLoss', OwnLoss)
+    outs, targets = simple()
+    outs = outs._replace(extras=dict(own=torch.tensor([1., 2.])))
+    targets = targets._replace(extras=dict(own_labels=torch.zeros(2)))
+    head = PlainHead(loss_own=dict(type='costa_mm.OwnLoss'))
+    losses = head.loss_by_feat(outs, targets)
+    assert losses['loss_own'].item() == 5
+    assert 'd0.loss_own' not in losses  # it reads nothing of the layers
+    assert head.wants('own', targets) and not head.wants('own', None)
+    assert not PlainHead().wants('own', targets)
+
+
+@pytest.mark.parametrize('head, name, loss, output', [
+    ('TubeDETRHead', 'loss_attend_enc', 'AttendanceLoss', 'attendance_enc'),
+    ('TubeDETRHead', 'loss_attend_dec', 'AttendanceLoss', 'attendance'),
+    ('STCATHead', 'loss_attend_enc', 'AttendanceLoss', 'attendance_enc'),
+    ('EntangledTubeHead', 'loss_guided', 'GuidedAttentionLoss',
+     'time_attention'),
+])
+def test_a_loss_that_cannot_be_fed_is_refused_at_once(head, name, loss,
+                                                      output):
+    with pytest.raises(
+            ValueError, match=rf"{head}: {name} \({loss}\) .*'{output}'"):
+        MODELS.build({
+            'type': f'costa_mm.{head}', name: dict(type=f'costa_mm.{loss}')})
+
+
+def test_what_is_no_loss_is_refused():
+    with pytest.raises(TypeError, match="no argument 'beta'"):
+        PlainHead(beta=0.5)
+    with pytest.raises(ValueError, match='does not say what it reads'):
+        PlainHead(loss_own=dict(type='mmdet.L1Loss'))
+
+
+def test_common_losses_can_be_left_out():
+    outs, targets = simple()
+    head = PlainHead(loss_bbox=None, loss_giou=None, loss_span=None)
+    assert head.loss_by_feat(outs, targets) == {}

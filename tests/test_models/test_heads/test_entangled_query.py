@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from costa_mm.models.heads import (EventQuery, labels_from_span, select_labels,
+from costa_mm.models.heads import EventQuery, select_labels
+from costa_mm.models.utils import (joint_span_scores, labels_from_span,
                                    span_from_logits)
-from costa_mm.models.heads.entangled_query import joint_span_scores
 
 
 def test_equation_3():

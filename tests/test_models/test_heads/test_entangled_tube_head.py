@@ -6,7 +6,8 @@ import torch
 from tiny_model import C, build, head_cfg, make_batch, make_memory
 from torch.testing import assert_close
 
-from costa_mm.models.heads import TubeTargets, labels_from_span
+from costa_mm.models.heads import TubeTargets
+from costa_mm.models.utils import labels_from_span
 
 SPANS = torch.tensor([[0, 4], [2, 2]])
 
@@ -55,8 +56,8 @@ def test_shapes():
     assert outs.boxes.shape == (2, 2, 5, 4)
     assert outs.span_logits.shape == (2, 2, 5, 2)
     assert outs.attendance.shape == (2, 2, 5)
-    assert outs.attendance_enc.shape == (2, 5)
-    assert outs.cell_attention is None
+    assert outs.named('attendance_enc').shape == (2, 5)
+    assert outs.named('cell_attention') is None
 
 
 @pytest.mark.parametrize('beta,draws,true', [
@@ -123,7 +124,7 @@ def test_the_span_steers_the_boxes_if_and_only_if_entangled(entangled):
         with with_span(head, torch.tensor(span)):
             outs.append(head(memory))
     for name in ('boxes', 'cell_attention'):
-        one, other = (getattr(o, name) for o in outs)
+        one, other = (o.named(name) for o in outs)
         changed = (one - other).abs().sum((0, 2, 3)) > 1e-5
         assert changed.tolist() == [entangled, False]
 
@@ -147,7 +148,9 @@ def test_attendances_come_from_encoder_and_temporal_decoder():
     hidden, _ = head.temporal_decoder(memory)
     outs = head(memory)
     assert_close(outs.attendance, head.attend_dec(hidden)[..., 0])
-    assert_close(outs.attendance_enc, head.attend_enc(memory.cls)[..., 0])
+    assert_close(
+        outs.named('attendance_enc'),
+        head.attend_enc(memory.cls)[..., 0])
 
 
 def test_attention_switch():
@@ -158,8 +161,8 @@ def test_attention_switch():
         head(memory)  # off: none are made anywhere
     head.need_attention = True
     outs = head(memory)
-    assert outs.cell_attention.shape == (2, 2, 5, 6)
-    assert (outs.cell_attention[:, 1, :, -1] == 0).all()  # padding
+    assert outs.named('cell_attention').shape == (2, 2, 5, 6)
+    assert (outs.named('cell_attention')[:, 1, :, -1] == 0).all()  # padding
     assert_close(outs.boxes, plain.boxes)
 
 

@@ -43,7 +43,7 @@ def test_every_layer_has_it_and_prediction_has_no_weights(parts):
     outs = model.head(memory, targets)
     weights = model.head._box_weights(targets)
     for layer, name in enumerate(('d0.loss_cell', 'loss_cell')):
-        attention = outs.cell_attention[layer]
+        attention = outs.named('cell_attention')[layer]
         assert_close(attention.sum(-1), torch.ones_like(attention[..., 0]),
                      atol=1e-5, rtol=0.)
         assert_close(
@@ -52,7 +52,7 @@ def test_every_layer_has_it_and_prediction_has_no_weights(parts):
                                  weights))
         assert losses[name] > 0
     # weights cost time, and nobody reads them at test time
-    assert model.head.predict(memory).cell_attention is None
+    assert model.head(memory).named('cell_attention') is None
 
 
 def test_it_is_off_by_default_and_changes_no_other_loss(parts):

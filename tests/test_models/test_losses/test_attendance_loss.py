@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from costa_mm.models.heads import labels_from_span
 from costa_mm.models.losses import AttendanceLoss, attendance_loss
+from costa_mm.models.utils import labels_from_span
 
 
 def test_by_hand_with_the_weight_outside():

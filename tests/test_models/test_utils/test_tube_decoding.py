@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from costa_mm.models.utils import (SampledTube, TestConfig, best_spans,
+from costa_mm.models.utils import (DecodingConfig, SampledTube, best_spans,
                                    decode_tubes, densify_boxes, merge_passes,
                                    to_source_span)
 from costa_mm.structures import TubeOutputs
 
-CFG = TestConfig()
+CFG = DecodingConfig()
 
 
 def decode(boxes, logits, durations, ids, sizes, cfg=CFG, **kwargs):
@@ -206,9 +206,9 @@ def test_a_crossed_prediction_still_gives_a_span():
 ])
 def test_bad_options_raise(kwargs):
     with pytest.raises(ValueError):
-        TestConfig(**kwargs)
+        DecodingConfig(**kwargs)
 
 
 def test_unknown_options_raise():
     with pytest.raises(TypeError):
-        TestConfig(two_passes=True)
+        DecodingConfig(two_passes=True)

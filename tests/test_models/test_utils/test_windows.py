@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny_model import build, grounder_cfg, make_batch
 
-from costa_mm.models.utils import (SampledTube, TestConfig, WindowConfig,
+from costa_mm.models.utils import (DecodingConfig, SampledTube, WindowConfig,
                                    merge_windows)
 
 
@@ -28,7 +28,7 @@ def tube(ids, spans, attendance=None, box=0.):
 
 
 def config(num_spans=5, **kwargs):
-    return TestConfig(
+    return DecodingConfig(
         num_spans=num_spans, window=dict(num_frames=10, overlap=4, **kwargs))
 
 
@@ -61,19 +61,19 @@ def test_windows_cover_the_video_and_are_of_one_length():
 ])
 def test_bad_options(bad, message):
     with pytest.raises(ValueError, match=message):
-        TestConfig(window=bad)
+        DecodingConfig(window=bad)
 
 
 def test_unknown_option():
     with pytest.raises(TypeError, match='stride'):
-        TestConfig(window=dict(num_frames=8, stride=4))
+        DecodingConfig(window=dict(num_frames=8, stride=4))
 
 
 def test_one_window_is_returned_as_it_is():
     one = tube(range(10), [(2, 5, 0.3)])
     assert merge_windows([one], config()) is one
     with pytest.raises(ValueError, match='several windows'):
-        merge_windows([one, one], TestConfig())
+        merge_windows([one, one], DecodingConfig())
 
 
 def test_the_best_window_wins_and_scores_order_the_rest():
