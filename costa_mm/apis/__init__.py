@@ -1,7 +1,7 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Grounding for people: a Python call."""
+from costa_mm.weights import ZooEntry, find_model, list_models
 from .calibration import Calibration
-from .model_zoo import ZooEntry, find_model, list_models
 from .results import ScoredSpan, TubeResult, dump_results
 from .stvg_inferencer import STVGInferencer
 

@@ -19,11 +19,11 @@ from costa_mm.engine import load_weights, read_checkpoint
 from costa_mm.registry import INFERENCERS, MODELS, TRANSFORMS
 from costa_mm.structures import TubeDataSample
 from costa_mm.visualization import TubeLocalVisualizer
+from costa_mm.weights import find_model, models_with_weights
 from .calibration import Calibration, find_calibration
 from .grouping import LongVideo, VideoGroup, ground_group, group_sources
 from .inputs import ArrayReader, Sentences, Videos, VideoSource, make_sources
 from .long_video import VideoWindows, ground_video
-from .model_zoo import find_model, models_with_weights
 from .outputs import check_folder, draw_pictures, write_files
 from .results import TubeResult, dump_results
 

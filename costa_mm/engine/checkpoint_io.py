@@ -12,6 +12,8 @@ from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader, find_latest_checkpoint
 from torch import nn
 
+from costa_mm.weights import is_address, read_published, resolve_weights
+
 TMP_SUFFIX = '.writing'
 
 
@@ -90,8 +92,10 @@ def read_checkpoint(path: str,
     """Read a checkpoint with ``weights_only=True``.
 
     Args:
-        path (str): A file, or an address that MMEngine knows (https,
-            torchvision, ...).
+        path (str): A file, also of the layout of a published method; the
+            name of a model or an address (see
+            :func:`costa_mm.weights.resolve_weights`), or an address that
+            MMEngine knows (torchvision://, ...).
         map_location (str or Callable): As in ``torch.load``.
 
     Returns:
@@ -101,11 +105,12 @@ def read_checkpoint(path: str,
         FileNotFoundError: If there is no such file.
         ValueError: If it is damaged, or holds classes that are not allowed.
     """
-    local = osp.expanduser(path)
-    if not osp.isfile(local):
-        if re.match(r'\w+://', path):
-            return CheckpointLoader.load_checkpoint(path, map_location)
-        raise FileNotFoundError(f'there is no checkpoint {path}')
+    if re.match(r'\w+://', path) and not is_address(path):
+        return CheckpointLoader.load_checkpoint(path, map_location)
+    local = resolve_weights(path)
+    published = read_published(local)
+    if published is not None:
+        return published
     try:
         checkpoint = torch.load(
             local, map_location=map_location, weights_only=True)

@@ -1,7 +1,7 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """MMEngine's runner, for any device and for runs that are interrupted."""
 import copy
-from typing import Callable, Dict, Optional, Union
+from typing import Callable, Dict, Optional, Sequence, Union
 
 import torch
 from mmengine.dist import is_distributed
@@ -11,6 +11,7 @@ from torch import nn
 
 from costa_mm.compat import cpu_model_wrapper, init_dist_without_cuda
 from costa_mm.registry import RUNNERS
+from costa_mm.weights import load_initial_weights
 from .checkpoint_io import load_weights, read_checkpoint
 from .launch import DEFAULT_TIMEOUT
 from .run_state import unwrapped
@@ -103,22 +104,29 @@ class STVGRunner(Runner):
                 group['lr'] *= ratio
 
     def load_checkpoint(self,
-                        filename: str,
+                        filename: Union[str, Sequence[dict]],
                         map_location: Union[str, Callable] = 'cpu',
                         strict: bool = False,
                         revise_keys: list = [(r'^module\.', '')]) -> dict:
         """Load weights; a checkpoint of another model is an error.
 
         Testing and resuming need every weight of the model in the file.
-        Training from ``load_from`` may start from a part of them.
+        Training from ``load_from`` may start from a part of them, or from a
+        list of pretrained parts (see
+        :func:`costa_mm.weights.load_initial_weights`).
 
         Raises:
             FileNotFoundError: If there is no such file.
             ValueError: If the file is no checkpoint, or of another model.
         """
+        model = unwrapped(self.model)
+        if not isinstance(filename, str):  # parts of initial weights
+            checkpoint = load_initial_weights(model, filename)
+            self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+            self._has_loaded = True
+            return checkpoint
         checkpoint = read_checkpoint(filename, map_location)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        model = unwrapped(self.model)
         training = isinstance(self._train_loop, BaseLoop)
         load_weights(
             model,

@@ -1,11 +1,11 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Metrics of tubes, the published protocols, and what explains them."""
-from costa_mm.utils.frames import subsample
 from .comparison import bootstrap_interval, compare_records, comparison_table
 from .diagnostics import (ErrorSplit, diagnose, error_split, jump_rate,
                           main_error)
 from .formats import FORMATS, HCSTVGChallengeFile, TubeFile
-from .functional import box_iou, boxes_at, span_iou, span_overlap, summarize
+from .functional import (box_iou, boxes_at, span_iou, span_overlap, subsample,
+                         summarize)
 from .protocols import PROTOCOLS, Protocol, Scores, get_protocol
 from .report import SampleRecord, evaluate_sample, factor_table
 from .stvg_metric import STVGMetric

@@ -11,8 +11,8 @@ from typing import Dict, NamedTuple, Optional, Tuple
 import numpy as np
 
 from costa_mm.structures import Tube
-from costa_mm.utils.frames import subsample
-from .functional import Span, box_iou, boxes_at, span_iou, span_overlap
+from .functional import (Span, box_iou, boxes_at, span_iou, span_overlap,
+                         subsample)
 
 
 class Scores(NamedTuple):

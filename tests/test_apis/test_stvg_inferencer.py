@@ -10,10 +10,11 @@ from mmengine.registry import INFERENCERS as MMENGINE_INFERENCERS
 from mmengine.registry import DefaultScope
 from PIL import Image
 
-from costa_mm.apis import Calibration, STVGInferencer, model_zoo
+from costa_mm.apis import Calibration, STVGInferencer
 from costa_mm.apis.calibration import weights_digest
 from costa_mm.datasets import VideoReadError
 from costa_mm.structures import load_tubes
+from costa_mm.weights import zoo
 
 RED, GREEN = 'the red square moves right', 'the green square stands still'
 
@@ -326,7 +327,7 @@ def test_a_named_model_brings_its_weights(write_model, frames, tmp_path,
     metafile = ('Models:\n  - {Name: colours, Config: configs/colours.py, '
                 'Weights: checkpoints/colours.pth}\n')
     (root / 'configs' / 'metafile.yml').write_text(metafile)
-    monkeypatch.setattr(model_zoo, 'zoo_root', lambda: str(root))
+    monkeypatch.setattr(zoo, 'zoo_root', lambda: str(root))
     inferencer = STVGInferencer('colours', show_progress=False)
     check_red(inferencer(frames, RED)['predictions'][0])
     with pytest.raises(ValueError, match='there are, with weights: colours;'):

@@ -26,9 +26,10 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from costa_mm.engine.checkpoint_io import read_checkpoint, save_checkpoint_file
+from costa_mm.engine.checkpoint_io import save_checkpoint_file
 from costa_mm.models.text_encoders import without_weights
 from costa_mm.registry import MODELS
+from costa_mm.weights import load_file
 from costa_mm.weights.pretrained import backbone_names, load_mapped_weights
 from costa_mm.weights.published_checkpoints import (convert_checkpoint,
                                                     pick_weights)
@@ -59,14 +60,14 @@ def mapped_weights(args: argparse.Namespace) -> dict:
     """Weights of every source file, by our names."""
     sources = {}
     if args.mdetr:
-        out = convert_checkpoint(read_checkpoint(args.mdetr), MDETR_COSTA)
+        out = convert_checkpoint(load_file(args.mdetr), MDETR_COSTA)
         sources[args.mdetr] = out.checkpoint['state_dict']
         print(f'{args.mdetr}: {len(out.dropped)} tensors have no place in '
               f'CoSTA, for instance {", ".join(out.dropped[:3])}')
     for option, prefix in PATHWAYS.items():
         path = getattr(args, option)
         if path:
-            _, state = pick_weights(read_checkpoint(path))
+            _, state = pick_weights(load_file(path))
             sources[path] = backbone_names(state, prefix)
     return sources
 

@@ -2,7 +2,8 @@
 """What the converters of published checkpoints share."""
 import argparse
 
-from costa_mm.engine.checkpoint_io import read_checkpoint, save_checkpoint_file
+from costa_mm.engine.checkpoint_io import save_checkpoint_file
+from costa_mm.weights import load_file
 from costa_mm.weights.published_checkpoints import convert_checkpoint
 from costa_mm.weights.published_names import Rules
 
@@ -27,7 +28,7 @@ def convert(args: argparse.Namespace, rules: Rules) -> None:
         rules (Sequence[tuple]): One of the tables of
             ``costa_mm.weights.published_names``.
     """
-    out = convert_checkpoint(read_checkpoint(args.src), rules, args.key)
+    out = convert_checkpoint(load_file(args.src), rules, args.key)
     save_checkpoint_file(out.checkpoint, args.dst)
     print(f'{args.dst}: {len(out.checkpoint["state_dict"])} tensors from '
           f'{out.key!r}; left out as never used: {len(out.dropped)}')

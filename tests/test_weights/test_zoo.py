@@ -3,8 +3,8 @@ import os
 
 import pytest
 
-from costa_mm.apis import find_model, list_models, model_zoo
-from costa_mm.apis.model_zoo import models_with_weights
+from costa_mm.weights import find_model, list_models, models_with_weights
+from costa_mm.weights import zoo as zoo_module
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def zoo(tmp_path, monkeypatch):
         'Weights: weights/tiny.pth}\n'
         '  - {Name: web, Config: configs/tiny.py, '
         'Weights: "https://example.org/web.pth"}\n')
-    monkeypatch.setattr(model_zoo, 'zoo_root', lambda: str(tmp_path))
+    monkeypatch.setattr(zoo_module, 'zoo_root', lambda: str(tmp_path))
     return tmp_path
 
 
@@ -55,14 +55,14 @@ def test_package_without_configs(tmp_path, monkeypatch):
     package = tmp_path / 'site-packages' / 'costa_mm'
     # Another project's configs beside us are not ours.
     (package.parent / 'configs').mkdir(parents=True)
-    monkeypatch.setattr(model_zoo.costa_mm, '__file__',
+    monkeypatch.setattr(zoo_module.costa_mm, '__file__',
                         str(package / '__init__.py'))
     with pytest.raises(FileNotFoundError, match='give the path of a config'):
-        model_zoo.zoo_root()
+        zoo_module.zoo_root()
     assert models_with_weights() == []
     (package / '.mim' / 'configs').mkdir(parents=True)
     (package / '.mim' / 'model-index.yml').touch()
-    assert model_zoo.zoo_root() == str(package / '.mim')
+    assert zoo_module.zoo_root() == str(package / '.mim')
     assert list_models() == []
 
 

@@ -5,7 +5,8 @@ MMEngine's inferencer knows a closed list of packages without this one, so
 names are looked up here: in the ``model-index.yml`` beside the package, or in
 ``costa_mm/.mim`` of an installed one.  Small checkpoints lie in
 ``checkpoints/`` beside ``configs/``; a metafile's ``Weights`` is the path from
-there, or an address.
+there, or an address.  What else is known of an address stands under
+``Published`` (see :func:`_source`).
 """
 import os
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import List, NamedTuple, Optional
 import yaml
 
 import costa_mm
+from .sources import WeightSource, is_address
 
 
 class ZooEntry(NamedTuple):
@@ -25,19 +27,28 @@ class ZooEntry(NamedTuple):
         weights (str, optional): Path or address of the checkpoint, None where
             there is none to be had.
         aliases (tuple[str, ...]): Other names.
+        source (:obj:`WeightSource`, optional): Of weights at an address.
+        notice (str, optional): What to know of the model before believing it.
     """
     name: str
     config: str
     weights: Optional[str] = None
     aliases: tuple = ()
+    source: Optional[WeightSource] = None
+    notice: Optional[str] = None
 
     @property
     def present_weights(self) -> Optional[str]:
-        """``weights``, None for a file that this installation lacks."""
-        weights = self.weights
-        if weights and '://' not in weights and not os.path.isfile(weights):
+        """What :func:`costa_mm.weights.resolve_weights` takes for it.
+
+        The path of a file, the model's name where its weights lie at an
+        address, None for a file that this installation lacks.
+        """
+        if self.source is not None:
+            return self.name
+        if self.weights and not os.path.isfile(self.weights):
             return None
-        return weights
+        return self.weights
 
 
 def zoo_root() -> str:
@@ -87,14 +98,30 @@ def _from_index(root: str) -> List[ZooEntry]:
 
 def _entry(root: str, model: dict) -> ZooEntry:
     weights = model.get('Weights')
-    if weights and '://' not in weights:
+    source = None
+    if weights and is_address(weights):
+        source = _source(weights, model.get('Published') or {})
+    elif weights:
         weights = os.path.join(root, weights)
     alias = model.get('Alias') or ()
     return ZooEntry(
         name=model['Name'],
         config=os.path.join(root, model['Config']),
         weights=weights,
-        aliases=(alias, ) if isinstance(alias, str) else tuple(alias))
+        aliases=(alias, ) if isinstance(alias, str) else tuple(alias),
+        source=source,
+        notice=model.get('Notice'))
+
+
+def _source(address: str, published: dict) -> WeightSource:
+    """An address with its ``File``, ``Size``, ``SHA256``, ``Licence``, ..."""
+    return WeightSource(
+        address,
+        file=published.get('File', ''),
+        size=published.get('Size'),
+        sha256=published.get('SHA256'),
+        licence=published.get('Licence', 'none stated'),
+        page=published.get('Page'))
 
 
 def find_model(name: str) -> ZooEntry:

@@ -1,0 +1,134 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Files of weights, ours and published ones, read without pickle code."""
+import os
+import pickle
+import zipfile
+from typing import Callable, Dict, Optional, Union
+
+import torch
+from mmengine.logging import print_log
+
+from costa_mm.utils.files import atomic_path
+from .cache import cache_folder, locked
+from .layouts import LAYOUTS, Layout, recognise
+from .published_checkpoints import convert_checkpoint, pick_weights
+
+Location = Union[str, Callable, None]
+
+
+def load_file(path: str,
+              map_location: Location = 'cpu',
+              mmap: bool = False) -> dict:
+    """Read a file of ``torch.save``: tensors and plain values only.
+
+    Args:
+        path (str): The file.
+        map_location (str or Callable): As in ``torch.load``.
+        mmap (bool): Leave the tensors in the file until they are used.
+
+    Raises:
+        ValueError: If it is damaged, or holds classes that are not allowed.
+    """
+    try:
+        checkpoint = torch.load(
+            path,
+            map_location=map_location,
+            weights_only=True,
+            mmap=mmap and zipfile.is_zipfile(path))
+    except (pickle.UnpicklingError, EOFError, RuntimeError) as e:
+        raise ValueError(
+            f'{path} cannot be read as a checkpoint ({_why(path, e)}); it is '
+            'damaged, not a torch file, or holds Python classes that '
+            'weights_only=True refuses') from e
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f'{path} holds a {type(checkpoint).__name__}, '
+                         'not a checkpoint')
+    return checkpoint
+
+
+def _why(path: str, error: Exception) -> str:
+    """The reason, or the classes that are refused."""
+    list_names = getattr(torch.serialization,
+                         'get_unsafe_globals_in_checkpoint', None)
+    try:
+        names = list_names(path) if list_names else []
+    except Exception:  # a damaged file, and the reason is known
+        names = []
+    return f'classes {", ".join(names)}' if names else \
+        str(error).split('\n')[0]
+
+
+def read_published(path: str) -> Optional[dict]:
+    """A published file as a checkpoint of ours.
+
+    In the cache the conversion is kept beside it and read the next time.
+
+    Args:
+        path (str): Local file.
+
+    Returns:
+        dict or None: With 'state_dict' and 'meta', which says what it was
+        converted from; None for a file of no published layout.
+
+    Raises:
+        ValueError: If it holds no whole model of ours, or is not what its
+            names promise.
+    """
+    converted = find_converted(path)
+    if converted is not None:
+        return load_file(converted)
+    try:
+        checkpoint = load_file(path, mmap=True)
+    except ValueError:  # to be told by who reads files of ours
+        return None
+    layout = layout_of(checkpoint)
+    if layout is None:
+        return None
+    if not layout.whole:
+        raise ValueError(
+            f'{path} has the layout {layout.name!r}, of which a model of ours '
+            "takes parts only: name it in the config's load_from, as "
+            f"dict(weights='{path}', layout=...), see "
+            'configs/costa_hcstvg.py')
+    out = convert_checkpoint(checkpoint, layout.rules).checkpoint
+    out['meta'].update(layout=layout.name, file=os.path.basename(path))
+    if os.path.dirname(os.path.abspath(path)) == cache_folder():
+        _keep(out, path, layout)
+    return out
+
+
+def layout_of(checkpoint: dict) -> Optional[Layout]:
+    """The published layout of a checkpoint, None for one of ours."""
+    if 'state_dict' in checkpoint and 'meta' in checkpoint:
+        return None  # written by MMEngine, or converted
+    _, state = pick_weights(checkpoint)
+    return recognise(state) if isinstance(state, dict) else None
+
+
+def converted_path(path: str, layout: Layout) -> str:
+    """Where the conversion of a published file is kept: beside it."""
+    return f'{os.path.splitext(path)[0]}.{layout.name}-{layout.digest}.pth'
+
+
+def find_converted(path: str) -> Optional[str]:
+    """The conversion of a published file that is not older than the file."""
+    for layout in LAYOUTS.values():
+        found = converted_path(path, layout)
+        if os.path.isfile(found) and (
+                not os.path.isfile(path)
+                or os.path.getmtime(found) >= os.path.getmtime(path)):
+            return found
+    return None
+
+
+def _keep(checkpoint: Dict, path: str, layout: Layout) -> None:
+    """Write the conversion; a cache that cannot be written is no error."""
+    try:
+        with locked(path):
+            if find_converted(path) is None:
+                with atomic_path(converted_path(path, layout)) as part:
+                    torch.save(checkpoint, part)
+    except (OSError, RuntimeError) as e:  # torch hides "no space left"
+        print_log(
+            f'the conversion of {path} is not kept ({e}); it is made anew '
+            'every time', 'current', 30)

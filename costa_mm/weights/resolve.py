@@ -1,0 +1,83 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""From a name, an address or a path to a file of weights on this machine."""
+import os
+from typing import Union
+
+from .cache import cached_path, fetch
+from .layouts import LAYOUTS
+from .parts import PARTS
+from .reading import converted_path
+from .sources import WeightSource, is_address
+from .zoo import find_model
+
+
+def find_source(reference: str) -> Union[WeightSource, str]:
+    """What a reference to weights means; nothing is fetched.
+
+    Args:
+        reference (str): Path of a file; name of a model with weights, or of
+            a pretrained part (``costa_mm.weights.PARTS``); or an address, see
+            :class:`WeightSource`.
+
+    Returns:
+        WeightSource or str: A source, or the path of a file that exists.
+
+    Raises:
+        FileNotFoundError: If there is nothing of that name.
+    """
+    path = os.path.expanduser(reference)
+    if os.path.isfile(path):
+        return path
+    if reference in PARTS:
+        return PARTS[reference]
+    if is_address(reference):
+        return WeightSource(reference)
+    if os.path.basename(path) != path or os.path.splitext(path)[1]:
+        raise FileNotFoundError(f'there is no checkpoint {reference}')
+    try:
+        entry = find_model(reference)
+    except ValueError as e:
+        raise FileNotFoundError(
+            f'there is no checkpoint {reference}; as the name of a model: '
+            f'{e}') from e
+    if entry.source is not None:
+        return entry.source
+    if entry.present_weights is None:
+        raise FileNotFoundError(
+            f'there are no weights of {reference!r} to be had: give a file')
+    return entry.present_weights
+
+
+def resolve_weights(reference: str) -> str:
+    """Path of a file of weights, fetched into the cache where need be.
+
+    Args:
+        reference (str): See :func:`find_source`.
+
+    Returns:
+        str: Path, for :func:`costa_mm.weights.read_published`.
+
+    Raises:
+        FileNotFoundError: If there is nothing of that name, or
+            :class:`WeightsUnavailableError` if it cannot be fetched.
+    """
+    source = find_source(reference)
+    if isinstance(source, str):
+        return source
+    return converted_only(source) or fetch(source)
+
+
+def converted_only(source: WeightSource) -> str:
+    """A converted file whose published one was deleted to save room.
+
+    Returns:
+        str: Path of the published file, which :func:`read_published` takes
+        for its conversion; '' where that is not so.
+    """
+    from .cache import cache_folder
+    path = os.path.join(cache_folder(), source.file)
+    if cached_path(source) is None and any(
+            os.path.isfile(converted_path(path, layout))
+            for layout in LAYOUTS.values()):
+        return path
+    return ''
