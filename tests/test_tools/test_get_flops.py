@@ -1,11 +1,14 @@
 # Copyright (c) costa_mm authors. All rights reserved.
+import json
 import runpy
 import sys
 from pathlib import Path
 
 import pytest
 import tiny_model
+import torch
 from mmengine.config import Config
+from torch import nn
 
 TOOL = Path(
     __file__).resolve().parents[2] / 'tools/analysis_tools/get_flops.py'
@@ -57,3 +60,40 @@ def test_unknown_text_encoders_must_be_loaded(tmp_path, monkeypatch, capsys):
     Config(dict(model=cfg)).dump(tmp_path / 'a.py')
     with pytest.raises(SystemExit, match='--load-text'):
         run(monkeypatch, capsys, tmp_path / 'a.py', '--no-flops')
+
+
+def test_parts_of_any_method_are_found():
+    class Method(nn.Module):
+        """A stage with a list of layers, one that is a layer, a shared one."""
+
+        def __init__(self):
+            super().__init__()
+            self.preprocessor = nn.Identity()
+            self.ranker = nn.Module()
+            self.ranker.layers = nn.ModuleList([nn.Linear(2, 3)] * 1)
+            self.ranker.bias = nn.Parameter(torch.zeros(7))
+            self.scores = nn.Linear(4, 1)
+
+    flops = {'ranker': 70., 'ranker.layers.0': 60., 'scores': 5., '': 75.}
+    rows = runpy.run_path(str(TOOL))['rows'](Method(), flops)
+    assert [(name, *map(int, numbers)) for name, *numbers in rows] == [
+        ('ranker.layers', 9, 9, 9, 60),
+        ('ranker, rest', 7, 7, 7, 10),
+        ('scores, rest', 5, 5, 5, 5),
+        ('total', 21, 21, 21, 75),
+    ]
+
+
+def test_a_folder_of_a_text_encoder_is_not_loaded(tmp_path, monkeypatch,
+                                                  capsys):
+    sizes = tiny_model.text_cfg()['config']
+    (tmp_path / 'config.json').write_text(json.dumps(sizes))
+    cfg = tiny_model.grounder_cfg(text_encoder=dict(
+        type='costa_mm.HFTextEncoder', model_name=str(tmp_path),
+        out_channels=tiny_model.C))
+    Config(dict(model=cfg)).dump(tmp_path / 'a.py')
+    rows = run(monkeypatch, capsys, tmp_path / 'a.py', '--no-flops')
+    model = tiny_model.build(tiny_model.text_cfg()).model
+    count = sum(p.numel() for p in model.parameters())
+    assert rows['text_encoder.model'][1] == pytest.approx(count / 1e6,
+                                                          abs=1e-3)

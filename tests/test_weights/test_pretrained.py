@@ -13,7 +13,7 @@ from mmengine.config import Config
 from torch.testing import assert_close
 
 from costa_mm.engine.checkpoint_io import load_weights
-from costa_mm.models.text_encoders import tokenization, without_weights
+from costa_mm.models.text_encoders import hf_loading, without_weights
 from costa_mm.registry import MODELS
 from costa_mm.weights.pretrained import (backbone_names, fit_time,
                                          load_mapped_weights)
@@ -129,7 +129,7 @@ def test_counters_of_norms_are_not_missed():
 
 def test_tool_asks_no_hub(tmp_path, monkeypatch, capsys):
     text = tiny_model.text_cfg()
-    monkeypatch.setitem(tokenization._CONFIGS, 'roberta-base', text['config'])
+    monkeypatch.setitem(hf_loading._CONFIGS, 'roberta-base', text['config'])
     named = dict(type='costa_mm.HFTextEncoder', out_channels=tiny_model.C)
     config = tmp_path / 'tiny.py'
     Config(dict(model=tiny_model.grounder_cfg(text_encoder=named))).dump(

@@ -14,16 +14,13 @@ import torch
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
 from costa_mm.models.text_encoders import without_weights
 from costa_mm.registry import MODELS
 from costa_mm.structures import TubeDataSample
 
 SENTENCE = 'the man in black clothes walks behind the woman and sits down'
-PARTS = ('backbone.spatial', 'backbone.temporal', 'backbone.connections',
-         'text_encoder.model', 'text_encoder.proj', 'text_encoder.norm',
-         'neck.input_proj', 'neck.spatial_layers', 'neck.temporal_layers',
-         'head.temporal_decoder', 'head.event_query', 'head.spatial_decoder')
 
 
 def parse_args() -> argparse.Namespace:
@@ -44,8 +41,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--load-text',
         action='store_true',
-        help='load the text encoder as configured; by default one of the '
-        'size of roberta-base is made without asking a hub')
+        help='load the text encoder as configured; by default one of its '
+        'size is made without reading weights or asking a hub')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)
     return parser.parse_args()
 
@@ -66,24 +63,31 @@ def count(module: nn.Module) -> Tuple[int, int, int]:
     return (state, sum(n for n, _ in params), sum(n for n, t in params if t))
 
 
+def cost(module: nn.Module, name: str, flops: Dict[str, float]) -> float:
+    """Multiply-adds of a module; a list of layers is never called itself."""
+    return flops.get(name) or sum(
+        cost(child, f'{name}.{key}', flops)
+        for key, child in module.named_children())
+
+
 def rows(model: nn.Module, flops: Dict[str, float]) -> List[tuple]:
-    """One row per part, then what is left of a part's parent, then all."""
-    modules = dict(model.named_modules())
+    """One row per part of a stage, what is left of the stage, then all.
+
+    Stages are the model's children that hold numbers, for instance backbone
+    and neck; parts are theirs.
+    """
     table = []
-    for parent in ('backbone', 'text_encoder', 'neck', 'head'):
-        whole = np.array([*count(modules[parent]), flops.get(parent, 0)])
-        rest = whole.astype(float)
-        for name in PARTS:
-            part = modules.get(name)
-            if name.startswith(f'{parent}.') and part is not None:
-                # a list of layers is never called itself
-                cost = flops.get(name) or sum(
-                    flops.get(f'{name}.{child}', 0)
-                    for child, _ in part.named_children())
-                numbers = np.array([*count(part), cost], dtype=float)
+    for stage, parent in model.named_children():
+        if not count(parent)[0]:
+            continue
+        rest = np.array([*count(parent), cost(parent, stage, flops)], float)
+        for key, part in parent.named_children():
+            name = f'{stage}.{key}'
+            numbers = np.array([*count(part), cost(part, name, flops)], float)
+            if numbers.any():
                 rest -= numbers
                 table.append((name, *numbers))
-        table.append((f'{parent}, rest', *rest))
+        table.append((f'{stage}, rest', *rest))
     table.append(('total', *count(model), flops.get('', 0)))
     return table
 
@@ -106,11 +110,12 @@ def measure(model: nn.Module, shape: Tuple[int, int, int]) -> dict:
             self.model = model
 
         def forward(self, frames, frame_mask, pixel_mask):
-            """Raw boxes and span logits."""
+            """All raw outputs."""
             batch = type(data['inputs'])(frames, durations, frame_mask,
                                          pixel_mask)
             outs = self.model(batch, [sample], mode='tensor')
-            return outs.boxes, outs.span_logits
+            return tuple(
+                x for x in tree_leaves(outs) if isinstance(x, torch.Tensor))
 
     analyzer = FlopAnalyzer(Forward(), (frames, frame_mask, pixel_mask))
     analyzer.unsupported_ops_warnings(False)

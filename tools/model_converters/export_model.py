@@ -17,13 +17,15 @@ import os
 from typing import Tuple
 
 import torch
+import torch.nn.functional as F
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from costa_mm.engine.checkpoint_io import load_weights, read_checkpoint
+from costa_mm.models.text_encoders import TextTokens
 from costa_mm.registry import MODELS
-from costa_mm.structures import TextFeatures, TubeDataSample
+from costa_mm.structures import TubeDataSample
 
 SENTENCES = ('The man in black walks behind the woman and sits down.',
              'a dog')
@@ -65,10 +67,7 @@ class ExportableGrounder(nn.Module):
                 attention: Tensor) -> Tuple[Tensor, Tensor]:
         """See the top of this file."""
         model = self.model
-        text = model.text_encoder
-        hidden = text.model(
-            input_ids=ids, attention_mask=attention).last_hidden_state
-        words = TextFeatures(text.norm(text.proj(hidden)), attention == 0)
+        words = model.text_encoder.encode(TextTokens(ids, attention == 0))
         visual = model.extract_video(model.data_preprocessor.stack([frames]))
         outs = model.head.predict(model.neck(visual, words))
         return outs.boxes[-1, 0], outs.span_logits[-1, 0].float()
@@ -81,18 +80,14 @@ def word_pieces(model: nn.Module, sentence: str,
     Raises:
         ValueError: If the sentence has more than L word pieces.
     """
-    encoder = model.text_encoder
-    text = sentence.lower() if encoder.lower else sentence
-    batch = encoder.tokenizer([text], padding=True, truncation=True,
-                              max_length=encoder.max_length,
-                              return_tensors='pt')
-    found = batch['input_ids'].shape[1]
+    tokens = model.text_encoder.tokenize([sentence])
+    found = tokens.ids.shape[1]
     if found > length:
         raise ValueError(f'{sentence!r} has {found} word pieces, more than '
                          f'--num-words {length}')
-    return tuple(
-        torch.nn.functional.pad(batch[key], (0, length - found))
-        for key in ('input_ids', 'attention_mask'))
+    pad = (0, length - found)
+    return (F.pad(tokens.ids, pad, value=model.text_encoder.pad_id),
+            F.pad(torch.ones_like(tokens.ids), pad))
 
 
 @torch.no_grad()
@@ -148,7 +143,7 @@ def main() -> None:
     print(f'{args.out}: {os.path.getsize(args.out) / 1e6:.1f} MB')
     if args.with_tokenizer:
         folder = os.path.splitext(args.out)[0] + '_tokenizer'
-        model.text_encoder.tokenizer.save_pretrained(folder)
+        model.text_encoder.save_tokenizer(folder)
         print(folder)
 
 

@@ -1,6 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Text encoders."""
+from .base_text_encoder import BaseTextEncoder, TextTokens, without_weights
 from .hf_text_encoder import HFTextEncoder
-from .tokenization import without_weights
 
-__all__ = ['HFTextEncoder', 'without_weights']
+__all__ = ['BaseTextEncoder', 'HFTextEncoder', 'TextTokens', 'without_weights']

@@ -1,73 +1,13 @@
 # Copyright (c) costa_mm authors. All rights reserved.
-"""Where a Hugging Face model comes from; a tokenizer that needs nothing."""
-import importlib.util
-import os
+"""A tokenizer that needs no files, and checks of those that do."""
 import re
 import zlib
 from typing import Dict, List, Sequence
 
-import torch
-from torch import Tensor
+from mmengine.logging import print_log
 
-_PACKAGE = 'package://'
-# Hugging Face configs of the encoders that the shipped configs name
-_CONFIGS = {
-    'roberta-base':
-    dict(
-        model_type='roberta',
-        vocab_size=50265,
-        max_position_embeddings=514,
-        type_vocab_size=1,
-        layer_norm_eps=1e-5)
-}
-
-
-def resolve_model_name(name: str) -> str:
-    """Turn ``package://PACKAGE/FOLDER`` into the folder's path.
-
-    Some PyPI packages carry a model as plain files.  The folder is found
-    without importing (that is, running) the package.  Any other name is
-    returned as it is: a hub name or a local folder.
-
-    Raises:
-        ModuleNotFoundError: If the package is not installed.
-    """
-    if not name.startswith(_PACKAGE):
-        return name
-    package, _, folder = name[len(_PACKAGE):].partition('/')
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(
-            f'the text encoder {name!r} lies in the package '
-            f'{package.replace("_", "-")}, which is not installed: pip '
-            f'install --no-deps {package.replace("_", "-")}, or choose '
-            'another model_name')
-    return os.path.join(list(spec.submodule_search_locations)[0], folder)
-
-
-def without_weights(text_encoder: dict) -> dict:
-    """The same text encoder, made from a config alone.
-
-    For counting, and for tools that bring the weights themselves: no file is
-    read and no hub is asked.
-
-    Args:
-        text_encoder (dict): Config of an :class:`HFTextEncoder`; unchanged.
-
-    Returns:
-        dict: Its config with ``pretrained=False``.
-
-    Raises:
-        KeyError: If the sizes of the named model are not known here.
-    """
-    cfg = dict(text_encoder)
-    if not cfg.get('pretrained', True):
-        return cfg
-    name = cfg.pop('model_name', 'roberta-base')
-    if name not in _CONFIGS:
-        raise KeyError(f'the sizes of the text encoder {name!r} are not known '
-                       f'without its files, only those of {list(_CONFIGS)}')
-    return {**cfg, 'pretrained': False, 'config': dict(_CONFIGS[name])}
+# of sentences of this field; a tokenizer without files knows none of them
+COMMON_WORDS = ('the', 'man', 'woman', 'red', 'ball', 'left', 'right', 'dog')
 
 
 class HashTokenizer:
@@ -83,27 +23,83 @@ class HashTokenizer:
         ValueError: If there is no room for a word.
     """
 
+    pad_token_id = 1
+    unk_token_id = 3
+    all_special_ids = (0, 1, 2, 3)
+
     def __init__(self, *, vocab_size: int) -> None:
         if vocab_size < 5:
             raise ValueError(f'vocab_size must be at least 5: {vocab_size}')
         self.vocab_size = vocab_size
+
+    def __call__(self, texts: Sequence[str],
+                 **kwargs) -> Dict[str, List[List[int]]]:
+        """Token ids of texts, not padded, by the name 'input_ids'.
+
+        Args:
+            texts (Sequence[str]): Sentences.
+            **kwargs: Options of Hugging Face tokenizers: 'max_length' counts
+                where 'truncation' is true, others are ignored.
+        """
+        limit = kwargs['max_length'] if kwargs.get('truncation') else None
+        return dict(input_ids=[self._ids(text)[:limit] for text in texts])
 
     def _ids(self, text: str) -> List[int]:
         words = re.findall(r'\w+|[^\w\s]', text.lower())
         room = self.vocab_size - 4
         return [0] + [4 + zlib.crc32(w.encode()) % room for w in words] + [2]
 
-    def __call__(self,
-                 texts: Sequence[str],
-                 *,
-                 max_length: int,
-                 **kwargs) -> Dict[str, Tensor]:
-        """Token ids and attention mask (1 on tokens), both (N, L), int64."""
-        rows = [self._ids(text)[:max_length] for text in texts]
-        length = max(map(len, rows))
-        ids = torch.ones(len(rows), length, dtype=torch.long)
-        mask = torch.zeros(len(rows), length, dtype=torch.long)
-        for i, row in enumerate(rows):
-            ids[i, :len(row)] = torch.tensor(row)
-            mask[i, :len(row)] = 1
-        return dict(input_ids=ids, attention_mask=mask)
+
+def check_tokenizer(tokenizer, name: str, num_embeddings: int) -> None:
+    """Whether a tokenizer is whole and belongs to a model.
+
+    transformers makes one that knows no word where files are missing.
+
+    Args:
+        tokenizer (PreTrainedTokenizerBase): The tokenizer.
+        name (str): Folder or hub name, for messages.
+        num_embeddings (int): Rows of the model's table of words.
+
+    Raises:
+        OSError: If it cannot tell common words apart, or cuts words that it
+            has as a whole: files are missing or incomplete.
+        ValueError: If its numbers and the table do not fit.
+    """
+    ids = tokenizer(list(COMMON_WORDS), add_special_tokens=False)['input_ids']
+    if len({tuple(row) for row in ids}) < 2:
+        raise OSError(
+            f'the tokenizer of {name!r} cannot tell common words apart '
+            f'({", ".join(COMMON_WORDS[:3])} all become {ids[0]}): its files '
+            'are missing. Put tokenizer.json, or the vocabulary (vocab.txt; '
+            'vocab.json and merges.txt; spiece.model) with '
+            'tokenizer_config.json, beside the weights')
+    vocabulary = tokenizer.get_vocab()
+    whole = [
+        len(row) == 1 for word, row in zip(COMMON_WORDS, ids)
+        if {word, f'\u2581{word}', f'{word}</w>'} & vocabulary.keys()
+    ]
+    if whole and sum(whole) < len(whole) / 2:
+        raise OSError(
+            f'the tokenizer of {name!r} cuts {len(whole) - sum(whole)} of '
+            f'{len(whole)} common words into pieces although its vocabulary '
+            'has them: merges.txt or tokenizer.json is incomplete')
+    _check_size(vocabulary, name, num_embeddings)
+
+
+def _check_size(vocabulary: Dict[str, int], name: str,
+                num_embeddings: int) -> None:
+    """Every word has a row, and (nearly) every row of a real table a word."""
+    word, largest = max(vocabulary.items(), key=lambda item: item[1])
+    if largest >= num_embeddings:
+        raise ValueError(
+            f'the tokenizer of {name!r} is not that of its model: it numbers '
+            f'{word!r} as {largest}, and the model has embeddings for '
+            f'{num_embeddings} numbers only')
+    if len(vocabulary) >= 0.9 * num_embeddings:
+        return
+    message = (f'the tokenizer of {name!r} has {len(vocabulary)} words and '
+               f'pieces, its model embeddings for {num_embeddings}: it is '
+               'incomplete or that of another model')
+    if num_embeddings > 1000:  # small tables are rounded up
+        raise ValueError(message)
+    print_log(message, logger='current', level=30)

@@ -1,6 +1,4 @@
 # Copyright (c) costa_mm authors. All rights reserved.
-import json
-
 import pytest
 import torch
 from tiny_model import C, build, text_cfg
@@ -8,6 +6,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from costa_mm.models import HFTextEncoder
+from .folders import ROBERTA, bert_folder, write_roberta_words
 
 SENTENCES = ['a man walks to the left', 'the red ball']
 
@@ -158,21 +157,27 @@ def test_missing_weights_are_said_in_one_error(tmp_path):
 
 
 def test_weights_from_a_folder_are_float32_without_pooler(tmp_path):
-    from transformers import BertConfig, BertModel, BertTokenizer
-    config = dict(text_cfg()['config'])
-    config.pop('model_type')
-    torch.manual_seed(0)
-    model = BertModel(BertConfig(**config)).half()
+    model = bert_folder(tmp_path).half()
     model.save_pretrained(tmp_path)
-    words = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'the', 'ball']
-    (tmp_path / 'vocab.txt').write_text('\n'.join(words))
-    BertTokenizer(str(tmp_path / 'vocab.txt')).save_pretrained(tmp_path)
     encoder = HFTextEncoder(model_name=str(tmp_path), out_channels=C).eval()
     assert {p.dtype for p in encoder.parameters()} == {torch.float32}
     assert getattr(encoder.model, 'pooler', None) is None
     assert_close(encoder.model.embeddings.word_embeddings.weight,
                  model.float().embeddings.word_embeddings.weight)
     assert encoder(['the ball']).tokens.shape == (1, 4, C)
+    encoder.save_tokenizer(tmp_path / 'tokenizer')
+    assert (tmp_path / 'tokenizer' / 'tokenizer.json').is_file()
+
+
+def test_a_sentence_of_unknown_words_is_told_once(tmp_path, warnings):
+    bert_folder(tmp_path)
+    encoder = HFTextEncoder(model_name=str(tmp_path), out_channels=C).eval()
+    warnings.clear()
+    for _ in range(2):
+        encoder(['der mann geht', 'the man'])
+    warning, = warnings
+    assert warning == ("the text encoder knows no word of the sentence 'der "
+                       "mann geht'")
 
 
 @pytest.fixture
@@ -180,24 +185,9 @@ def roberta_folder(tmp_path):
     """A tiny roberta-base as published: masked-LM names, no pooler."""
     from transformers import RobertaConfig, RobertaForMaskedLM
     torch.manual_seed(0)
-    config = RobertaConfig(
-        vocab_size=40,
-        hidden_size=8,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        max_position_embeddings=20)
-    model = RobertaForMaskedLM(config)
+    model = RobertaForMaskedLM(RobertaConfig(**ROBERTA))
     model.save_pretrained(tmp_path)
-    words = [
-        '<s>', '<pad>', '</s>', '<unk>', '<mask>', *'abcdehlrt', '\u0120',
-        're', 'red'
-    ]
-    vocab = {word: i for i, word in enumerate(words)}
-    (tmp_path / 'vocab.json').write_text(json.dumps(vocab))
-    (tmp_path / 'merges.txt').write_text('#version: 0.2\nr e\nre d\n')
-    (tmp_path / 'tokenizer_config.json').write_text(
-        '{"tokenizer_class": "RobertaTokenizer"}')
+    write_roberta_words(tmp_path)
     return tmp_path, model.roberta
 
 
@@ -215,8 +205,3 @@ def test_roberta_from_a_folder(roberta_folder):
     out = encoder(['a red ball', 'a tree'])
     assert out.tokens.shape == (2, len(ids), C)
     assert out.mask[1].any() and not out.mask[0].any()
-
-
-def test_an_empty_sentence_raises():
-    with pytest.raises(ValueError, match='sentence 1'):
-        build(text_cfg())(['a ball', '  '])
