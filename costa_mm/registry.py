@@ -73,6 +73,11 @@ FUNCTIONS = _child('function', MMENGINE_FUNCTIONS, 'models')
 
 METRICS = _child('metric', MMENGINE_METRICS, 'evaluation')
 EVALUATOR = _child('evaluator', MMENGINE_EVALUATOR, 'evaluation')
+# MMEngine knows neither: how a prediction is scored, and what file it goes to
+EVAL_PROTOCOLS = Registry(
+    'evaluation protocol', scope='costa_mm', locations=['costa_mm.evaluation'])
+RESULT_FORMATS = Registry(
+    'result format', scope='costa_mm', locations=['costa_mm.evaluation'])
 
 VISUALIZERS = _child('visualizer', MMENGINE_VISUALIZERS, 'visualization')
 VISBACKENDS = _child('vis_backend', MMENGINE_VISBACKENDS, 'visualization')

@@ -12,7 +12,7 @@ from mmengine.dist import is_main_process
 from costa_mm.engine.config import build_runner, read_config
 from costa_mm.engine.launch import (LAUNCHERS, autocast_dtype,
                                     close_process_group)
-from costa_mm.evaluation import FORMATS
+from costa_mm.evaluation import RESULT_FORMATS
 
 
 def parse_args() -> argparse.Namespace:
@@ -28,7 +28,7 @@ def parse_args() -> argparse.Namespace:
         '--out', metavar='JSON', help='write the predictions')
     parser.add_argument(
         '--format',
-        choices=FORMATS,
+        choices=list(RESULT_FORMATS.module_dict),
         help="what --out is: 'tubes' for a tube file (default), "
         "'hcstvg_challenge' for the challenge's result file (default with "
         '--format-only)')

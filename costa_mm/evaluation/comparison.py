@@ -5,6 +5,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from .diagnostics import main_error
+from .protocols import ProtocolLike, get_protocol
 from .report import SampleRecord, means, text_table
 
 #: Scores smaller than this apart count as equal.
@@ -13,14 +14,14 @@ SAME = 1e-6
 
 def compare_records(first: Sequence[SampleRecord],
                     second: Sequence[SampleRecord],
-                    protocol: str,
+                    protocol: ProtocolLike,
                     sort_by: str = 'viou') -> dict:
     """Compare two evaluations sample by sample.
 
     Args:
         first (Sequence[SampleRecord]): One evaluation.
         second (Sequence[SampleRecord]): Another one of the same samples.
-        protocol (str): Protocol that both were evaluated under.
+        protocol (str | dict): What both were evaluated under.
         sort_by (str): 'viou', 'tiou' or 'siou'.
 
     Returns:
@@ -32,18 +33,19 @@ def compare_records(first: Sequence[SampleRecord],
     Raises:
         ValueError: If the samples differ, or the protocol lacks the score.
     """
+    protocol = get_protocol(protocol)
     by_id = {r.sample_id: r for r in second}
     if [r.sample_id for r in first if r.sample_id not in by_id] or len(
             first) != len(second):
         raise ValueError('the two evaluations are not of the same samples')
     rows = [
-        _row(r, by_id[r.sample_id], protocol, sort_by) for r in first
+        _row(r, by_id[r.sample_id], protocol.name, sort_by) for r in first
     ]
     rows.sort(key=lambda row: (-abs(row['change']), row['sample_id']))
     changes = np.array([row['change'] for row in rows])
     one, two = means(first, protocol), means(second, protocol)
     return dict(
-        protocol=protocol,
+        protocol=protocol.name,
         sort_by=sort_by,
         mean={
             k: dict(first=one[k], second=two[k], change=two[k] - one[k])

@@ -1,18 +1,19 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Files that predictions are written to."""
-import json
-import os
-from typing import Dict, Sequence, Type
+from typing import Dict, Sequence
 
+from costa_mm.registry import RESULT_FORMATS
 from costa_mm.structures import Tube, dump_tubes
+from costa_mm.utils import write_json
 from .report import SampleRecord
 
 
+@RESULT_FORMATS.register_module('tubes')
 class TubeFile:
     """A tube file: any sample, in the toolbox's own form.
 
-    A format is a class with these two methods, listed in ``FORMATS``; an
-    object of it serves one evaluation.
+    A format is a class with these two methods, registered in
+    ``RESULT_FORMATS``; an object of it serves one evaluation.
     """
 
     def check(self, record: SampleRecord) -> None:
@@ -55,6 +56,7 @@ def challenge_entry(tube: Tube) -> dict:
     return dict(st_frame=start + 1, ed_frame=end, bbox=boxes)
 
 
+@RESULT_FORMATS.register_module('hcstvg_challenge')
 class HCSTVGChallengeFile(TubeFile):
     """The result file of the HC-STVG challenge.
 
@@ -86,16 +88,21 @@ class HCSTVGChallengeFile(TubeFile):
             # samples of other processes were not seen before
             self.check(record)
             out[_video(record)] = challenge_entry(record.pred)
-        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-        with open(path, 'w', encoding='utf-8') as f:
-            json.dump(out, f)
+        write_json(out, path)
 
 
 def _video(record: SampleRecord) -> str:
     return record.video_id or record.sample_id
 
 
-FORMATS: Dict[str, Type[TubeFile]] = {
-    'tubes': TubeFile,
-    'hcstvg_challenge': HCSTVGChallengeFile,
-}
+def get_format(name: str) -> TubeFile:
+    """A new file of the format of this name.
+
+    Raises:
+        ValueError: If there is none; the message lists the names.
+    """
+    kind = RESULT_FORMATS.get(name)
+    if not callable(kind):  # a registry finds modules of Python, too
+        raise ValueError(f'unknown format {name!r}; there are '
+                         f'{list(RESULT_FORMATS.module_dict)}')
+    return kind()

@@ -10,7 +10,7 @@ import numpy as np
 
 Span = Tuple[int, int]
 
-#: A sample counts for ``vIoU@R`` if its vIoU is strictly above R.
+#: The values of R in ``vIoU@R`` that papers report.
 VIOU_THRESHOLDS = (0.3, 0.5)
 
 
@@ -110,7 +110,9 @@ def mean(values: Iterable[float]) -> float:
 
 def summarize(tiou: Sequence[float],
               viou: Sequence[float],
-              siou: Sequence[float] = ()) -> Dict[str, float]:
+              siou: Sequence[float] = (),
+              thresholds: Sequence[float] = VIOU_THRESHOLDS
+              ) -> Dict[str, float]:
     """Means and recalls over samples, as papers report them.
 
     Args:
@@ -118,13 +120,15 @@ def summarize(tiou: Sequence[float],
         viou (Sequence[float]): One value per sample.
         siou (Sequence[float]): One value per sample, or nothing where the
             protocol does not compute it.
+        thresholds (Sequence[float]): A sample counts for ``vIoU@R`` if its
+            vIoU is strictly above R.
 
     Returns:
-        dict[str, float]: ``m_tIoU``, ``m_vIoU``, ``vIoU@0.3``, ``vIoU@0.5``
+        dict[str, float]: ``m_tIoU``, ``m_vIoU``, ``vIoU@R`` per threshold
         and, if there is any, ``m_sIoU``; fractions.
     """
     out = {'m_tIoU': mean(tiou), 'm_vIoU': mean(viou)}
-    for threshold in VIOU_THRESHOLDS:
+    for threshold in thresholds:
         out[f'vIoU@{threshold}'] = mean(v > threshold for v in viou)
     if len(siou):
         out['m_sIoU'] = mean(siou)

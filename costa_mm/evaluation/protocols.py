@@ -5,14 +5,14 @@ All of them compute ``vIoU = sum of IoU over shared frames / number of frames
 in either span``; they differ in which frames count and which end is
 inclusive.  ``docs/en/metrics.md`` compares them on the same predictions.
 """
-from dataclasses import dataclass
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Dict, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
+from costa_mm.registry import EVAL_PROTOCOLS
 from costa_mm.structures import Tube
-from .functional import (Span, box_iou, boxes_at, span_iou, span_overlap,
-                         subsample)
+from .functional import (VIOU_THRESHOLDS, Span, box_iou, boxes_at, span_iou,
+                         span_overlap, subsample)
 
 
 class Scores(NamedTuple):
@@ -30,18 +30,23 @@ class Scores(NamedTuple):
     siou: Optional[float]
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """How an evaluator counts frames.
+class BaseProtocol:
+    """How an evaluator counts frames: every frame, ends exclusive.
+
+    A protocol is a subclass that is registered in ``EVAL_PROTOCOLS``; it
+    changes the attributes below, :meth:`grid_frames` or :meth:`score`.
 
     Args:
-        name (str): Name of the protocol.
+        name (str): What its scores are called by.
+        thresholds (Sequence[float]): A sample counts for ``vIoU@R`` if its
+            vIoU is strictly above R.
+
+    Raises:
+        ValueError: If a threshold does not lie in [0, 1), or there is none.
+
+    Attributes:
         end_offset (int): Added to the true (exclusive) end wherever the true
             span meets the predicted one; sIoU always takes the whole span.
-        grid (str, optional): Only frames of TubeDETR's sampling grid count.
-            'hcstvg': the clip lasts 20 s by definition and its last frame is
-            no candidate; 'vidstg': the frame rate of the file, the used
-            segment.
         counts_boxes (bool): Frames count as shared only if both tubes have a
             box there, in tIoU as well, and a missing box is no error.
         skips_unannotated (bool): True frames without an annotated box are
@@ -50,36 +55,33 @@ class Protocol:
         has_siou (bool): Whether the evaluator computes sIoU.
         note (str): One line for the log.
     """
-    name: str
+
     end_offset: int = 0
-    grid: Optional[str] = None
     counts_boxes: bool = False
     skips_unannotated: bool = False
     has_siou: bool = True
     note: str = ''
 
+    def __init__(self,
+                 *,
+                 name: str,
+                 thresholds: Sequence[float] = VIOU_THRESHOLDS) -> None:
+        self.name = name
+        self.thresholds = tuple(float(r) for r in thresholds)
+        if not self.thresholds or not all(0 <= r < 1 for r in self.thresholds):
+            raise ValueError(f'protocol {name!r}: thresholds of vIoU lie in '
+                             f'[0, 1), not {self.thresholds}')
+
     def grid_frames(self, gt: Tube) -> Optional[np.ndarray]:
         """Frames of the sampling grid; None where every frame counts.
 
         Args:
-            gt (Tube): Ground truth with ``num_frames`` (and, for VidSTG,
-                ``fps`` and ``segment``, by default the whole video).
+            gt (Tube): Ground truth.
 
         Raises:
             ValueError: If the ground truth lacks what the grid needs.
         """
-        if self.grid is None:
-            return None
-        if not gt.num_frames:
-            raise ValueError(f'protocol {self.name!r} samples frames and '
-                             'needs "num_frames" in the ground truth')
-        if self.grid == 'hcstvg':
-            return subsample(0, gt.num_frames - 1, gt.num_frames / 20, 5, 200)
-        if not gt.fps:
-            raise ValueError(f'protocol {self.name!r} samples frames and '
-                             'needs "fps" in the ground truth')
-        start, end = gt.segment or (0, gt.num_frames)
-        return subsample(start, end, gt.fps, 5, 200)
+        return None
 
     def score(self,
               pred: Tube,
@@ -165,49 +167,115 @@ def _check_boxes(missing: np.ndarray) -> None:
             "boxes as IoU 0 with missing_boxes='zero'")
 
 
-PROTOCOLS: Dict[str, Protocol] = {
-    p.name: p
-    for p in (
-        Protocol(
-            'paper',
-            skips_unannotated=True,
-            note='the definition in the paper on every frame'),
-        Protocol(
-            'stcat_hcstvg',
-            end_offset=-1,
-            note='STCAT: every frame, the last true one is left out of tIoU '
-            'and vIoU'),
-        Protocol(
-            'stcat_vidstg',
-            end_offset=-1,
-            note='STCAT: every frame, the last true one is left out of tIoU '
-            'and vIoU; read it per query type'),
-        Protocol(
-            'tubedetr_hcstvg',
-            grid='hcstvg',
-            note='TubeDETR: boxes on its 5 fps grid only, 20 s clips'),
-        Protocol(
-            'tubedetr_vidstg',
-            grid='vidstg',
-            note='TubeDETR: boxes on its 5 fps grid only; read it per query '
-            'type'),
-        Protocol(
-            'official_hcstvg',
-            counts_boxes=True,
-            has_siou=False,
-            note='HC-STVG challenge: frames with a box in both tubes; no '
-            'sIoU'),
-    )
-}
+@EVAL_PROTOCOLS.register_module('paper')
+class PaperProtocol(BaseProtocol):
+    """The definition in the paper; frames without a true box do not count."""
+
+    skips_unannotated = True
+    note = 'the definition in the paper on every frame'
 
 
-def get_protocol(name: str) -> Protocol:
-    """The protocol of a name.
+@EVAL_PROTOCOLS.register_module(['stcat_hcstvg', 'stcat_vidstg'])
+class STCATProtocol(BaseProtocol):
+    """STCAT's evaluator, which forgets the last true frame."""
+
+    end_offset = -1
+    note = ('STCAT: every frame, the last true one is left out of tIoU and '
+            'vIoU (VidSTG: read it per query type)')
+
+
+@EVAL_PROTOCOLS.register_module('tubedetr_hcstvg')
+class TubeDETRHCSTVGProtocol(BaseProtocol):
+    """TubeDETR's evaluator: only frames of its sampling grid count.
+
+    A clip of HC-STVG lasts 20 s by definition, and its last frame is no
+    candidate.
+    """
+
+    note = 'TubeDETR: boxes on its 5 fps grid only, 20 s clips'
+
+    def grid_frames(self, gt: Tube) -> np.ndarray:
+        """The grid; the ground truth must have ``num_frames``."""
+        num = self._needed(gt, 'num_frames')
+        return subsample(0, num - 1, num / 20, 5, 200)
+
+    def _needed(self, gt: Tube, field: str) -> float:
+        """A field of the ground truth that the grid depends on."""
+        value = getattr(gt, field)
+        if not value:
+            raise ValueError(f'protocol {self.name!r} samples frames and '
+                             f'needs "{field}" in the ground truth')
+        return value
+
+
+@EVAL_PROTOCOLS.register_module('tubedetr_vidstg')
+class TubeDETRVidSTGProtocol(TubeDETRHCSTVGProtocol):
+    """The same with the file's frame rate, on the used segment."""
+
+    note = 'TubeDETR: boxes on its 5 fps grid only; read it per query type'
+
+    def grid_frames(self, gt: Tube) -> np.ndarray:
+        """The grid; the ground truth must have ``num_frames`` and ``fps``.
+
+        Without a ``segment`` it spans the whole video.
+        """
+        num, fps = self._needed(gt, 'num_frames'), self._needed(gt, 'fps')
+        return subsample(*(gt.segment or (0, num)), fps, 5, 200)
+
+
+@EVAL_PROTOCOLS.register_module('official_hcstvg')
+class HCSTVGChallengeProtocol(BaseProtocol):
+    """The script of the HC-STVG challenge."""
+
+    counts_boxes = True
+    has_siou = False
+    note = 'HC-STVG challenge: frames with a box in both tubes; no sIoU'
+
+
+#: A registered name, a config (``dict(type='paper', thresholds=(0.3, 0.7))``,
+#: with a ``name`` where two are of one type), or a protocol.
+ProtocolLike = Union[str, dict, BaseProtocol]
+Protocols = Union[ProtocolLike, Sequence[ProtocolLike]]
+
+
+def get_protocol(protocol: ProtocolLike) -> BaseProtocol:
+    """The protocol that a name or a config means.
 
     Raises:
-        ValueError: If there is none; the message lists the names.
+        ValueError: If none is registered under the name; the message lists
+            the names.
     """
-    if name not in PROTOCOLS:
+    if isinstance(protocol, BaseProtocol):
+        return protocol
+    cfg = dict(type=protocol) if isinstance(protocol, str) else dict(protocol)
+    kind = cfg.get('type')
+    if isinstance(kind, str) and not callable(EVAL_PROTOCOLS.get(kind)):
+        raise ValueError(f'unknown protocol {kind!r}; there are '
+                         f'{list(EVAL_PROTOCOLS.module_dict)}')
+    cfg.setdefault('name', getattr(kind, '__name__', str(kind).split('.')[-1]))
+    # whatever default scope a config of another project has set
+    return EVAL_PROTOCOLS.build(dict(cfg, _scope_='costa_mm'))
+
+
+def get_protocols(protocols: Protocols) -> Tuple[BaseProtocol, ...]:
+    """The protocols of a name, a config, or a list of those.
+
+    Raises:
+        ValueError: If there are none, or two of one name.
+    """
+    if isinstance(protocols, (str, dict, BaseProtocol)):
+        protocols = [protocols]
+    out = tuple(get_protocol(p) for p in protocols)
+    names = [p.name for p in out]
+    if not names or len(set(names)) < len(names):
         raise ValueError(
-            f'unknown protocol {name!r}; there are {list(PROTOCOLS)}')
-    return PROTOCOLS[name]
+            f'protocol is {names or "empty"}: name at least one, each once; '
+            'two of one type need a name=... of their own')
+    return out
+
+
+#: The protocols of the field with the thresholds that papers report.
+PROTOCOLS: Dict[str, BaseProtocol] = {
+    name: get_protocol(name)
+    for name in EVAL_PROTOCOLS.module_dict
+}

@@ -9,7 +9,8 @@ import numpy as np
 from costa_mm.structures import Tube
 from .diagnostics import diagnose, mean_diagnostics
 from .functional import summarize
-from .protocols import Scores, get_protocol
+from .protocols import (ProtocolLike, Protocols, Scores, get_protocol,
+                        get_protocols)
 
 #: A numeric factor with more values than this is cut at its quartiles.
 MAX_FACTOR_VALUES = 8
@@ -44,7 +45,7 @@ class SampleRecord:
 def evaluate_sample(sample_id: str,
                     pred: Tube,
                     gt: Tube,
-                    protocols: Sequence[str] = ('paper', ),
+                    protocols: Protocols = 'paper',
                     *,
                     missing_boxes: str = 'raise',
                     diagnostics: bool = True) -> SampleRecord:
@@ -54,8 +55,8 @@ def evaluate_sample(sample_id: str,
         sample_id (str): Name of the sample.
         pred (Tube): Prediction.
         gt (Tube): Ground truth.
-        protocols (Sequence[str]): Names of protocols.
-        missing_boxes (str): 'raise' or 'zero', see ``Protocol.score``.
+        protocols (str | dict | Sequence): One or more protocols.
+        missing_boxes (str): 'raise' or 'zero', see ``BaseProtocol.score``.
         diagnostics (bool): Whether to compute them.
 
     Returns:
@@ -67,8 +68,8 @@ def evaluate_sample(sample_id: str,
     """
     try:
         scores = {
-            name: get_protocol(name).score(pred, gt, missing_boxes)
-            for name in protocols
+            p.name: p.score(pred, gt, missing_boxes)
+            for p in get_protocols(protocols)
         }
         diagnosis = diagnose(pred, gt) if diagnostics else {}
     except ValueError as e:
@@ -77,28 +78,21 @@ def evaluate_sample(sample_id: str,
         sample_id, scores, diagnosis, qtype=gt.qtype, factors=gt.factors)
 
 
-def means(records: Sequence[SampleRecord], protocol: str) -> Dict[str, float]:
+def means(records: Sequence[SampleRecord],
+          protocol: ProtocolLike) -> Dict[str, float]:
     """Means of a protocol over records, named as papers name them."""
-    scores = [r.scores[protocol] for r in records]
+    protocol = get_protocol(protocol)
+    scores = [r.scores[protocol.name] for r in records]
     siou = [s.siou for s in scores if s.siou is not None]
-    return summarize([s.tiou for s in scores], [s.viou for s in scores], siou)
-
-
-def means_by(records: Sequence[SampleRecord], protocol: str,
-             key: Callable[[SampleRecord], Optional[str]]
-             ) -> Dict[str, Dict[str, float]]:
-    """Means per group; records whose key is None belong to none."""
-    return {
-        name: means(group, protocol)
-        for name, group in group_by(records, key).items()
-    }
+    return summarize([s.tiou for s in scores], [s.viou for s in scores], siou,
+                     protocol.thresholds)
 
 
 def group_by(
     records: Sequence[SampleRecord], key: Callable[[SampleRecord],
                                                    Optional[str]]
 ) -> Dict[str, List[SampleRecord]]:
-    """Records per value of a key, sorted by value."""
+    """Records per value of a key, sorted; where it is None, in no group."""
     groups: Dict[str, List[SampleRecord]] = {}
     for record in records:
         name = key(record)
@@ -108,9 +102,12 @@ def group_by(
 
 
 def means_by_qtype(records: Sequence[SampleRecord],
-                   protocol: str) -> Dict[str, Dict[str, float]]:
-    """Means per query type."""
-    return means_by(records, protocol, lambda r: r.qtype)
+                   protocol: ProtocolLike) -> Dict[str, Dict[str, float]]:
+    """Means per query type; records without one belong to none."""
+    return {
+        qtype: means(group, protocol)
+        for qtype, group in group_by(records, lambda r: r.qtype).items()
+    }
 
 
 def group_by_factor(
@@ -159,8 +156,23 @@ def _text(value: object) -> Optional[str]:
     return str(value) if isinstance(value, (str, bool, np.bool_)) else None
 
 
-def flat_metrics(records: Sequence[SampleRecord],
-                 protocol: str) -> Dict[str, float]:
+def metric_lines(records: Sequence[SampleRecord],
+                 protocol: Protocols) -> Dict[str, float]:
+    """Every metric of an evaluation by name, diagnostics last.
+
+    Metrics of the first protocol have plain names, those of further ones
+    begin with the protocol's.
+    """
+    first, *others = get_protocols(protocol)
+    out = _flat_metrics(records, first)
+    for other in others:
+        values = _flat_metrics(records, other)
+        out.update({f'{other.name}/{k}': v for k, v in values.items()})
+    return {**out, **diagnostic_means(records)}
+
+
+def _flat_metrics(records: Sequence[SampleRecord],
+                  protocol: ProtocolLike) -> Dict[str, float]:
     """Means over all records and, where there are any, per query type.
 
     Returns:
@@ -179,7 +191,8 @@ def diagnostic_means(records: Sequence[SampleRecord]) -> Dict[str, float]:
     return mean_diagnostics([r.diagnostics for r in records if r.diagnostics])
 
 
-def factor_table(records: Sequence[SampleRecord], protocol: str) -> str:
+def factor_table(records: Sequence[SampleRecord],
+                 protocol: ProtocolLike) -> str:
     """Scores per factor as text, one row per value; empty if no factors."""
     rows = [('factor', 'value', 'samples', 'm_tIoU', 'm_vIoU', 'm_sIoU')]
     for factor, groups in group_by_factor(records).items():

@@ -1,7 +1,7 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """The metric that a Runner builds."""
 import logging
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import Any, Dict, List, Optional, Sequence
 
 from mmengine.dist import (broadcast_object_list, collect_results,
                            get_world_size, is_main_process)
@@ -10,10 +10,10 @@ from mmengine.logging import print_log
 
 from costa_mm.registry import METRICS
 from costa_mm.structures import Tube, dump_tubes
-from .formats import FORMATS
-from .protocols import get_protocol
-from .report import (SampleRecord, diagnostic_means, evaluate_sample,
-                     factor_table, flat_metrics, group_by_factor, means)
+from .formats import get_format
+from .protocols import Protocols, get_protocols
+from .report import (SampleRecord, evaluate_sample, factor_table,
+                     group_by_factor, means, metric_lines)
 
 
 @METRICS.register_module()
@@ -38,14 +38,17 @@ class STVGMetric(BaseMetric):
     repeats counts once, and one that is skipped displaces no other.
 
     Args:
-        protocol (str | Sequence[str]): One or more of ``paper``,
+        protocol (str | dict | Sequence): One or more of ``paper``,
             ``stcat_hcstvg``, ``stcat_vidstg``, ``tubedetr_hcstvg``,
-            ``tubedetr_vidstg``, ``official_hcstvg``.  Defaults to 'paper'.
+            ``tubedetr_vidstg``, ``official_hcstvg`` or another name of
+            ``EVAL_PROTOCOLS``, or their configs, such as
+            ``dict(type='paper', thresholds=(0.3, 0.5, 0.7))``.  Defaults to
+            'paper'.
         tube_file (str, optional): Where to write the predictions.
         gt_file (str, optional): Where to write the ground truth as a tube
             file, for ``tools/analysis_tools/eval_tubes.py``.
-        format (str): What ``tube_file`` is: 'tubes' (default) or
-            'hcstvg_challenge'.
+        format (str): What ``tube_file`` is: 'tubes' (default),
+            'hcstvg_challenge' or another name of ``RESULT_FORMATS``.
         format_only (bool): Write the predictions and compute nothing; ground
             truth may be absent.  Defaults to False.
         diagnostics (bool): Whether to compute the error split and the
@@ -68,7 +71,7 @@ class STVGMetric(BaseMetric):
 
     def __init__(self,
                  *,
-                 protocol: Union[str, Sequence[str]] = 'paper',
+                 protocol: Protocols = 'paper',
                  tube_file: Optional[str] = None,
                  gt_file: Optional[str] = None,
                  format: str = 'tubes',
@@ -80,13 +83,7 @@ class STVGMetric(BaseMetric):
                  prefix: Optional[str] = None,
                  collect_dir: Optional[str] = None) -> None:
         super().__init__(collect_device, prefix, collect_dir)
-        protocols = [protocol] if isinstance(protocol, str) else protocol
-        self.protocols = [get_protocol(p).name for p in protocols]
-        if not self.protocols:
-            raise ValueError('protocol is empty, name at least one')
-        if format not in FORMATS:
-            raise ValueError(
-                f'unknown format {format!r}; there are {list(FORMATS)}')
+        self.protocols = get_protocols(protocol)
         if missing_boxes not in ('raise', 'zero'):
             raise ValueError("missing_boxes is 'raise' or 'zero', not "
                              f'{missing_boxes!r}')
@@ -100,7 +97,7 @@ class STVGMetric(BaseMetric):
         self.diagnostics = diagnostics
         self.per_factor = per_factor
         self.missing_boxes = missing_boxes
-        self._file = FORMATS[format]()
+        self._file = get_format(format)
 
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
         """Score one batch.
@@ -175,7 +172,7 @@ class STVGMetric(BaseMetric):
             metrics = [{f'{self.prefix}/{k}': v for k, v in values.items()}]
         broadcast_object_list(metrics)
         self.results.clear()
-        self._file = FORMATS[self.format]()
+        self._file = get_format(self.format)
         return metrics[0]
 
     def compute_metrics(self, results: List[SampleRecord]) -> dict:
@@ -206,26 +203,21 @@ class STVGMetric(BaseMetric):
         return self._metrics(results)
 
     def _metrics(self, records: List[SampleRecord]) -> Dict[str, float]:
-        first = self.protocols[0]
-        out = flat_metrics(records, first)
-        for name in self.protocols[1:]:
-            values = flat_metrics(records, name)
-            out.update({f'{name}/{k}': v for k, v in values.items()})
-        out.update(diagnostic_means(records))
+        out = metric_lines(records, self.protocols)
         factors = group_by_factor(records) if self.per_factor else {}
         for factor, groups in factors.items():
             for value, group in groups.items():
                 out[f'factor/{factor}/{value}/m_vIoU'] = means(
-                    group, first)['m_vIoU']
+                    group, self.protocols[0])['m_vIoU']
         self._log(records)
         return out
 
     def _log(self, records: List[SampleRecord]) -> None:
-        for i, name in enumerate(self.protocols):
-            where = '' if i == 0 else f' under {name}/'
+        for i, protocol in enumerate(self.protocols):
+            where = '' if i == 0 else f' under {protocol.name}/'
             print_log(
-                f'STVGMetric: protocol {name!r} '
-                f'({get_protocol(name).note}){where}, {len(records)} samples',
+                f'STVGMetric: protocol {protocol.name!r} '
+                f'({protocol.note}){where}, {len(records)} samples',
                 logger='current')
         table = factor_table(records, self.protocols[0])
         if table and self.per_factor:

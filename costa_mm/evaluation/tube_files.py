@@ -1,16 +1,30 @@
 # Copyright (c) costa_mm authors. All rights reserved.
-"""Evaluation of tube files, without a dataset or a model."""
-from typing import Dict, List
+"""Evaluation of tubes by sample id, without a dataset or a model."""
+from dataclasses import replace
+from typing import Any, Dict, List, Sequence
 
 from costa_mm.structures import Tube
-from .protocols import Scores, get_protocol
+from .protocols import BaseProtocol, Protocols, Scores, get_protocols
 from .report import (SampleRecord, diagnostic_means, evaluate_sample,
-                     flat_metrics, group_by_factor, means, means_by_qtype)
+                     group_by_factor, means, means_by_qtype)
+
+
+def true_tubes(dataset: Any) -> Dict[str, Tube]:
+    """The ground truth of a dataset by sample id, with its factors.
+
+    Args:
+        dataset (:obj:`BaseSTVGDataset`): Only annotations are read.
+    """
+    infos = map(dataset.get_data_info, range(len(dataset)))
+    return {
+        i['sample_id']: replace(i['gt_tube'], factors=i['factors'])
+        for i in infos
+    }
 
 
 def evaluate_tubes(preds: Dict[str, Tube],
                    gts: Dict[str, Tube],
-                   protocol: str = 'paper',
+                   protocol: Protocols = 'paper',
                    *,
                    missing: str = 'error',
                    extra: str = 'error',
@@ -21,13 +35,13 @@ def evaluate_tubes(preds: Dict[str, Tube],
     Args:
         preds (dict[str, Tube]): Predictions by sample id.
         gts (dict[str, Tube]): Ground truth by sample id.
-        protocol (str): Name of the protocol.
+        protocol (str | dict | Sequence): One or more protocols.
         missing (str): What to do with samples that have no prediction:
             'error', 'zero' (they score 0, as in the HC-STVG challenge) or
             'skip' (means are over predicted samples, as STCAT's are).
         extra (str): What to do with predictions that have no ground truth:
             'error' or 'ignore'.
-        missing_boxes (str): 'raise' or 'zero', see ``Protocol.score``.
+        missing_boxes (str): 'raise' or 'zero', see ``BaseProtocol.score``.
         diagnostics (bool): Whether to compute them.
 
     Returns:
@@ -48,27 +62,30 @@ def evaluate_tubes(preds: Dict[str, Tube],
             f'{len(surplus)} predictions have no ground truth: '
             f'{_first(surplus)}. If the ground truth is a part of the data '
             'on purpose, pass --extra ignore.')
-    records = []
+    protocols, records = get_protocols(protocol), []
     for sample_id, gt in gts.items():
         if sample_id in preds:
             records.append(
                 evaluate_sample(
                     sample_id,
                     preds[sample_id],
-                    gt, (protocol, ),
+                    gt,
+                    protocols,
                     missing_boxes=missing_boxes,
                     diagnostics=diagnostics))
         elif missing == 'zero':
-            records.append(_zero(sample_id, gt, protocol))
+            records.append(_zero(sample_id, gt, protocols))
     return records
 
 
-def _zero(sample_id: str, gt: Tube, protocol: str) -> SampleRecord:
-    siou = 0. if get_protocol(protocol).has_siou else None
+def _zero(sample_id: str, gt: Tube,
+          protocols: Sequence[BaseProtocol]) -> SampleRecord:
+    scores = {
+        p.name: Scores(0., 0., 0. if p.has_siou else None)
+        for p in protocols
+    }
     return SampleRecord(
-        sample_id, {protocol: Scores(0., 0., siou)},
-        qtype=gt.qtype,
-        factors=gt.factors)
+        sample_id, scores, qtype=gt.qtype, factors=gt.factors)
 
 
 def _missing_message(absent: List[str], surplus: List[str],
@@ -88,35 +105,44 @@ def _first(ids: List[str], count: int = 3) -> str:
     return shown + (', ...' if len(ids) > count else '')
 
 
-def metric_lines(records: List[SampleRecord],
-                 protocol: str) -> Dict[str, float]:
-    """Every metric of an evaluation by name, diagnostics last."""
-    return {**flat_metrics(records, protocol), **diagnostic_means(records)}
-
-
-def evaluation_report(records: List[SampleRecord], protocol: str) -> dict:
+def evaluation_report(records: List[SampleRecord],
+                      protocol: Protocols) -> dict:
     """An evaluation as a JSON object, in full precision.
 
     Returns:
         dict: ``protocol``, ``num_samples``, ``mean``, ``by_qtype``,
         ``per_sample`` (``tiou``, ``viou``, ``siou``; null where the protocol
-        has none), ``by_factor`` and ``diagnostics``.
+        has none), ``by_factor`` and ``diagnostics``; where there are more
+        protocols than one, ``further_protocols`` by name.
     """
-    by_factor = {
-        factor: {
-            value: means(group, protocol)
-            for value, group in groups.items()
-        }
-        for factor, groups in group_by_factor(records).items()
-    }
-    return dict(
-        protocol=protocol,
+    first, *others = get_protocols(protocol)
+    out = dict(
+        protocol=first.name,
         num_samples=len(records),
+        **_protocol_report(records, first),
+        diagnostics=diagnostic_means(records))
+    if others:
+        out['further_protocols'] = {
+            p.name: _protocol_report(records, p)
+            for p in others
+        }
+    return out
+
+
+def _protocol_report(records: List[SampleRecord],
+                     protocol: BaseProtocol) -> dict:
+    """Scores under one protocol."""
+    return dict(
         mean=means(records, protocol),
         by_qtype=means_by_qtype(records, protocol),
         per_sample={
-            r.sample_id: r.scores[protocol]._asdict()
+            r.sample_id: r.scores[protocol.name]._asdict()
             for r in records
         },
-        by_factor=by_factor,
-        diagnostics=diagnostic_means(records))
+        by_factor={
+            factor: {
+                value: means(group, protocol)
+                for value, group in groups.items()
+            }
+            for factor, groups in group_by_factor(records).items()
+        })

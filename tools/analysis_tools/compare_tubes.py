@@ -1,13 +1,12 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Compare two files of predicted tubes sample by sample."""
 import argparse
-import json
-import os
 import sys
 
 from costa_mm.evaluation import (PROTOCOLS, compare_records, comparison_table,
                                  evaluate_tubes)
 from costa_mm.structures import load_tubes
+from costa_mm.utils import write_json
 
 
 def parse_args() -> argparse.Namespace:
@@ -80,10 +79,7 @@ def main() -> None:
     print()
     print(comparison_table(result, args.top or None))
     if args.json:
-        os.makedirs(
-            os.path.dirname(os.path.abspath(args.json)), exist_ok=True)
-        with open(args.json, 'w', encoding='utf-8') as f:
-            json.dump(result, f, indent=1)
+        write_json(result, args.json, indent=1)
 
 
 if __name__ == '__main__':

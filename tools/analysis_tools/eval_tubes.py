@@ -1,13 +1,15 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Score a file of predicted tubes against a file of true ones."""
 import argparse
-import json
-import os
 import sys
+
+from mmengine.utils import import_modules_from_strings
 
 from costa_mm.evaluation import (PROTOCOLS, evaluate_tubes, evaluation_report,
                                  factor_table, metric_lines)
+from costa_mm.evaluation.protocols import get_protocols
 from costa_mm.structures import load_tubes
+from costa_mm.utils import write_json
 
 
 def parse_args() -> argparse.Namespace:
@@ -18,9 +20,23 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('gt', help='tube file with the ground truth')
     parser.add_argument(
         '--protocol',
-        default='paper',
-        choices=list(PROTOCOLS),
-        help='whose evaluator to reproduce (default: paper)')
+        action='append',
+        metavar='NAME',
+        help=f'whose evaluator to reproduce: {", ".join(PROTOCOLS)}, or '
+        'another registered one (default: paper); give it several times for '
+        'several: scores of the first have plain names, further ones carry '
+        "the protocol's")
+    parser.add_argument(
+        '--thresholds',
+        type=float,
+        nargs='+',
+        metavar='R',
+        help='of vIoU@R (default: those of the protocol)')
+    parser.add_argument(
+        '--custom-imports',
+        action='append',
+        metavar='MODULE',
+        help='module to import first, which registers a protocol')
     parser.add_argument(
         '--json', metavar='OUT', help='write means and every sample there')
     parser.add_argument(
@@ -46,32 +62,40 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
+def run(args: argparse.Namespace) -> None:
     """Evaluate and print."""
-    args = parse_args()
-    try:
-        records = evaluate_tubes(
-            load_tubes(args.pred),
-            load_tubes(args.gt),
-            args.protocol,
-            missing=args.missing,
-            extra=args.extra,
-            missing_boxes=args.missing_boxes)
-    except (ValueError, OSError) as e:
-        sys.exit(f'eval_tubes: {e}')
-    print(
-        f'protocol {args.protocol}: {PROTOCOLS[args.protocol].note}; '
-        f'{len(records)} samples',
-        file=sys.stderr)
-    for name, value in metric_lines(records, args.protocol).items():
+    import_modules_from_strings(args.custom_imports)
+    options = {} if args.thresholds is None else dict(
+        thresholds=args.thresholds)
+    protocols = get_protocols([
+        dict(type=name, **options) for name in args.protocol or ['paper']
+    ])
+    records = evaluate_tubes(
+        load_tubes(args.pred),
+        load_tubes(args.gt),
+        protocols,
+        missing=args.missing,
+        extra=args.extra,
+        missing_boxes=args.missing_boxes)
+    for protocol in protocols:
+        print(
+            f'protocol {protocol.name}: {protocol.note}; '
+            f'{len(records)} samples',
+            file=sys.stderr)
+    for name, value in metric_lines(records, protocols).items():
         print(f'{name}: {value:.6f}')
     if args.per_factor:
-        print(factor_table(records, args.protocol), file=sys.stderr)
+        print(factor_table(records, protocols[0]), file=sys.stderr)
     if args.json:
-        os.makedirs(
-            os.path.dirname(os.path.abspath(args.json)), exist_ok=True)
-        with open(args.json, 'w', encoding='utf-8') as f:
-            json.dump(evaluation_report(records, args.protocol), f, indent=1)
+        write_json(evaluation_report(records, protocols), args.json, indent=1)
+
+
+def main() -> None:
+    """Evaluate; what is wrong with the input ends it with one line."""
+    try:
+        run(parse_args())
+    except (ValueError, OSError, ImportError) as e:
+        sys.exit(f'eval_tubes: {e}')
 
 
 if __name__ == '__main__':

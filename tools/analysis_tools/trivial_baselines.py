@@ -9,6 +9,7 @@ from typing import Dict, Optional
 from costa_mm.evaluation import (PROTOCOLS, evaluate_tubes, metric_lines,
                                  trivial_predictions)
 from costa_mm.structures import Tube, dump_tubes, load_tubes
+from costa_mm.utils import write_json
 
 
 def parse_args() -> argparse.Namespace:
@@ -71,10 +72,7 @@ def main() -> None:
         for metric, value in values.items():
             print(f'{name}/{metric}: {value:.6f}')
     if args.json:
-        os.makedirs(
-            os.path.dirname(os.path.abspath(args.json)), exist_ok=True)
-        with open(args.json, 'w', encoding='utf-8') as f:
-            json.dump(scores, f, indent=1)
+        write_json(scores, args.json, indent=1)
 
 
 if __name__ == '__main__':

@@ -6,10 +6,11 @@ from typing import Dict
 
 from mmengine.config import Config
 
-from costa_mm.evaluation import evaluate_tubes, trivial_predictions
+from costa_mm.datasets import BaseSTVGDataset
+from costa_mm.evaluation import (evaluate_tubes, trivial_predictions,
+                                 true_tubes)
 from costa_mm.evaluation.report import means, text_table
 from costa_mm.registry import DATASETS
-from costa_mm.structures import Tube
 
 NAMES = ('m_tIoU', 'm_vIoU', 'vIoU@0.3', 'vIoU@0.5', 'm_sIoU')
 
@@ -35,12 +36,10 @@ def read_metrics(path: str) -> Dict[str, float]:
     return {name: metrics[f'stvg/{name}'] for name in NAMES}
 
 
-def true_tubes(cfg: Config, split: str, data_root: str) -> Dict[str, Tube]:
-    """Ground truth of a split."""
+def build_dataset(cfg: Config, split: str, data_root: str) -> BaseSTVGDataset:
+    """A split, without its pipeline."""
     dataset_cfg = dict(cfg[f'{split}_dataloader'].dataset, pipeline=[])
-    dataset = DATASETS.build(dict(dataset_cfg, data_root=data_root))
-    records = map(dataset.get_data_info, range(len(dataset)))
-    return {r['sample_id']: r['gt_tube'] for r in records}
+    return DATASETS.build(dict(dataset_cfg, data_root=data_root))
 
 
 def main() -> None:
@@ -48,7 +47,8 @@ def main() -> None:
     args = parse_args()
     cfg = Config.fromfile(args.config)
     train, test = (
-        true_tubes(cfg, split, args.data_root) for split in ('train', 'test'))
+        true_tubes(build_dataset(cfg, split, args.data_root))
+        for split in ('train', 'test'))
     rows = {'CoSTA-tiny': read_metrics(args.metrics)}
     if args.shuffled:
         rows['CoSTA-tiny, sentences shuffled'] = read_metrics(args.shuffled)
