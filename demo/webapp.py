@@ -16,9 +16,7 @@ from costa_mm.apis import STVGInferencer, TubeResult
 from costa_mm.apis.outputs import color_of
 from costa_mm.apis.service import GroundingService, Limits, RequestError
 from costa_mm.datasets.records import VIDEO_SUFFIXES
-from costa_mm.datasets.synthetic import Settings, draw_sample
-from costa_mm.datasets.synthetic.render import render_frames
-from costa_mm.datasets.synthetic.video import write_video
+from costa_mm.synthetic import Settings, draw_sample, write_sample
 
 os.environ.setdefault('GRADIO_ANALYTICS_ENABLED', 'False')
 try:
@@ -98,8 +96,7 @@ def synthetic_examples(folder: str, num: int = 3) -> List[Example]:
     examples = []
     for i, sample in enumerate(samples):
         path = os.path.join(folder, sample.name)
-        write_video(path, render_frames(sample), settings.fps,
-                    sample.level.crf)
+        write_sample(path, sample)
         other = samples[(i + 1) % num].sentence
         examples.append([path, f'{sample.sentence}\n{other}'])
     return examples

@@ -5,10 +5,12 @@ pip's OpenCV cannot write H.264, so PyAV does.
 """
 import os
 from fractions import Fraction
-from typing import Iterable, Union
+from typing import Iterable, Mapping, Optional, Union
 
 import av
 import numpy as np
+
+from costa_mm.utils import atomic_path
 
 MAX_DENOMINATOR = 10000
 
@@ -18,8 +20,10 @@ def write_video(path: Union[str, os.PathLike],
                 fps: float,
                 *,
                 crf: int = 20,
-                preset: str = 'veryfast') -> int:
-    """Write frames as H.264 in an MP4 file that starts playing at once.
+                preset: str = 'veryfast',
+                options: Optional[Mapping[str, str]] = None,
+                faststart: bool = True) -> int:
+    """Write frames as H.264 in an MP4 file.
 
     The file appears under its name when it is complete: an interrupted run
     leaves no half video.
@@ -31,6 +35,9 @@ def write_video(path: Union[str, os.PathLike],
         fps (float): Frames per second.
         crf (int): Quality, from 0 (lossless) to 51.
         preset (str): Speed of x264.
+        options (Mapping[str, str], optional): Further options of x264.
+        faststart (bool): Put the index first, so that a browser plays the
+            file while it loads.
 
     Returns:
         int: Number of frames written.
@@ -44,28 +51,21 @@ def write_video(path: Union[str, os.PathLike],
         raise ValueError(f'{path}: the name of a video must end in .mp4')
     if not fps > 0:
         raise ValueError(f'{path}: {fps} frames per second')
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    part = path + '.part'
-    try:
-        count = _encode(part, frames, fps, dict(crf=str(crf), preset=preset))
-        os.replace(part, path)
-    finally:
-        if os.path.exists(part):
-            os.remove(part)
-    return count
+    codec = dict(options or {}, crf=str(crf), preset=preset)
+    muxer = dict(movflags='+faststart') if faststart else {}
+    with atomic_path(path) as part:
+        return _encode(part, frames, fps, codec, muxer)
 
 
 def _encode(path: str, frames: Iterable[np.ndarray], fps: float,
-            options: dict) -> int:
+            codec: dict, muxer: dict) -> int:
     rate = Fraction(fps).limit_denominator(MAX_DENOMINATOR)
     stream, shape, count = None, None, 0
-    with av.open(
-            path, 'w', format='mp4',
-            options=dict(movflags='+faststart')) as container:
+    with av.open(path, 'w', format='mp4', options=muxer) as container:
         for count, frame in enumerate(frames, 1):
             if stream is None:
                 shape = frame.shape
-                stream = _add_stream(container, shape, rate, options)
+                stream = _add_stream(container, shape, rate, codec)
             if frame.shape != shape:
                 raise ValueError(f'frame {count - 1} is {frame.shape}, those '
                                  f'before it are {shape}')

@@ -22,10 +22,11 @@ from typing import Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from costa_mm.datasets.synthetic import Sample, Settings, draw_sample
-from costa_mm.datasets.synthetic.render import render_frames
-from costa_mm.datasets.synthetic.scene import find_matches, span_iou
-from costa_mm.datasets.synthetic.video import write_video
+from costa_mm.evaluation import span_iou
+from costa_mm.synthetic import (ENCODING, Sample, Settings, draw_sample,
+                                render_frames)
+from costa_mm.synthetic.scene import find_matches
+from costa_mm.visualization import write_video
 
 MINUTE = 60
 
@@ -215,7 +216,8 @@ def check(video: LongVideo, folder: str, args: argparse.Namespace) -> dict:
     spawn = multiprocessing.get_context('spawn')
     for name, (first, last) in parts.items():
         path = os.path.join(folder, f'{name}.mp4')
-        write_video(path, video.frames(first, last), args.fps)
+        write_video(path, video.frames(first, last), args.fps, crf=16,
+                    **ENCODING)
         with ProcessPoolExecutor(1, mp_context=spawn) as pool:
             found = pool.submit(ground, path, sentence, args).result()
         os.remove(path)

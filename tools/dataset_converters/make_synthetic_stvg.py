@@ -3,8 +3,8 @@
 import argparse
 import sys
 
-from costa_mm.datasets.synthetic import (LEVELS, Settings, format_report,
-                                         load_report, write_benchmark)
+from costa_mm.synthetic import (LEVELS, Settings, format_report, load_report,
+                                write_benchmark)
 
 
 def parse_args(argv=None) -> argparse.Namespace:

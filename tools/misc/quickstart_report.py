@@ -7,8 +7,7 @@ from typing import Dict
 from mmengine.config import Config
 
 from costa_mm.datasets import BaseSTVGDataset
-from costa_mm.evaluation import (evaluate_tubes, trivial_predictions,
-                                 true_tubes)
+from costa_mm.evaluation import evaluate_tubes, trivial_predictions, true_tubes
 from costa_mm.evaluation.report import means, text_table
 from costa_mm.registry import DATASETS
 

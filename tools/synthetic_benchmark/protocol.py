@@ -277,8 +277,7 @@ def make_data(folder: Union[str, Path], data: Mapping[str, Any],
         ProtocolError: If the folder is another benchmark, or the generator
             is of another version.
     """
-    from costa_mm.datasets.synthetic import (GENERATOR_VERSION, Settings,
-                                             write_benchmark)
+    from costa_mm.synthetic import GENERATOR_VERSION, Settings, write_benchmark
     meta = Path(folder) / 'meta.json'
     if not meta.is_file() or not json.loads(meta.read_text())['complete']:
         if data['version'] != GENERATOR_VERSION:

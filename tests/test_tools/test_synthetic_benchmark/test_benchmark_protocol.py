@@ -7,7 +7,7 @@ import pytest
 from synthetic_benchmark import (BenchmarkProtocol, ProtocolError, check_data,
                                  config_digest, make_data, resize_model)
 
-from costa_mm.datasets.synthetic import GENERATOR_VERSION, Settings
+from costa_mm.synthetic import GENERATOR_VERSION, Settings
 
 PATH = (
     Path(__file__).resolve().parents[3] / 'configs' / 'benchmark' /

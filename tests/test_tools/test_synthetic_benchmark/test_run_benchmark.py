@@ -12,7 +12,7 @@ from mmengine.visualization import Visualizer
 from synthetic_benchmark import BenchmarkProtocol, Executor
 from tiny_model import grounder_cfg, head_cfg, text_cfg
 
-from costa_mm.datasets.synthetic import Settings, write_benchmark
+from costa_mm.synthetic import Settings, write_benchmark
 from costa_mm.visualization import TubeLocalVisualizer
 
 ROOT = Path(__file__).resolve().parents[3]

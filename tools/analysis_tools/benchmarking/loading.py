@@ -10,9 +10,10 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from costa_mm.datasets.synthetic.video import write_video
 from costa_mm.registry import TRANSFORMS
 from costa_mm.structures import Tube
+from costa_mm.synthetic import ENCODING
+from costa_mm.visualization import write_video
 
 SECONDS, FPS, SHAPE = 20, 30, (360, 640)
 
@@ -52,7 +53,7 @@ def write_clip(path: str) -> None:
     with av.open(source, format='lavfi') as container:
         frames = (frame.to_ndarray(format='rgb24')
                   for frame in container.decode(video=0))
-        write_video(path, frames, FPS, crf=23)
+        write_video(path, frames, FPS, crf=23, **ENCODING)
 
 
 def run_pipeline(pipeline: list, path: str, seed: int) -> Dict[str, float]:

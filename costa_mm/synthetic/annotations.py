@@ -4,8 +4,9 @@ from typing import Dict
 
 import numpy as np
 
+from costa_mm.evaluation.functional import span_iou
 from .generator import Sample
-from .scene import find_matches, span_iou
+from .scene import find_matches
 
 
 def sample_entry(sample: Sample) -> dict:

@@ -10,17 +10,25 @@ from pathlib import Path
 from typing import Dict, List, Mapping, Tuple, Union
 
 import cv2
+import numpy as np
 from mmengine.utils import ProgressBar
 
+from costa_mm.datasets import BaseVideoReader, PyAVReader
+from costa_mm.utils import write_text
+from costa_mm.visualization import (TubeTrack, contact_sheet, save_image,
+                                    write_video)
 from .annotations import sample_entry, sample_factors, sample_scene
-from .contact_sheet import write_contact_sheet
-from .generator import SPLITS, Settings, draw_sample
-from .oracles import run_oracles
+from .generator import SPLITS, Sample, Settings, draw_sample
+from .oracles import entry_tube, run_oracles
 from .render import render_frames
-from .video import write_video
 
 #: Split, first index, index after the last.
 Chunk = Tuple[str, int, int]
+
+#: One thread makes the bits reproducible; the rest makes decoding cheap.
+ENCODING = dict(
+    options=dict(tune='fastdecode', g='12', bf='0', threads='1'),
+    faststart=False)
 
 #: Endings of the files per split and what each holds of a sample.
 RECORDS = {
@@ -172,15 +180,61 @@ def _render_chunk(out_dir: str, settings: Settings, chunk: Chunk):
         sample = draw_sample(settings, split, index)
         path = os.path.join(out_dir, 'videos', split, sample.name)
         if not os.path.exists(path):
-            write_video(path, render_frames(sample), settings.fps,
-                        sample.level.crf)
+            write_sample(path, sample)
         rows.append((sample.name, *(f(sample) for f in RECORDS.values())))
     return chunk, rows
 
 
 def _write_json(path: Path, data, indent=None) -> None:
-    """Write so that a crash leaves the old file or the new one."""
-    part = path.with_suffix('.part')
-    part.write_text(
-        json.dumps(data, indent=indent) + '\n', encoding='utf-8')
-    os.replace(part, path)
+    write_text(json.dumps(data, indent=indent) + '\n', path)
+
+
+def write_sample(path: Union[str, os.PathLike], sample: Sample) -> None:
+    """Render one sample as a video, the same bytes wherever it is done."""
+    write_video(
+        path,
+        render_frames(sample),
+        sample.settings.fps,
+        crf=sample.level.crf,
+        **ENCODING)
+
+
+def write_contact_sheet(path: Union[str, os.PathLike],
+                        entries: Mapping[str, dict],
+                        video_dir: Union[str, os.PathLike],
+                        *,
+                        num_rows: int = 12) -> None:
+    """Write a picture with samples spread evenly over a split.
+
+    Args:
+        path (str | os.PathLike): The picture, a .png file.
+        entries (Mapping[str, dict]): Annotations in the HC-STVG v1 schema.
+        video_dir (str | os.PathLike): Folder of their videos.
+        num_rows (int): Most samples shown.
+
+    Raises:
+        FileNotFoundError: If a video is missing.
+        ValueError: If there is nothing to show.
+    """
+    if not entries:
+        raise ValueError(f'no samples to draw on {path}')
+    names, reader = list(entries), PyAVReader()
+    picks = np.linspace(0, len(names) - 1, min(num_rows, len(names)))
+    rows = [
+        _draw_row(reader, os.path.join(video_dir, names[i]), entries[names[i]],
+                  f'{i}: ') for i in picks.round().astype(int)
+    ]
+    save_image(path, np.concatenate(rows))
+
+
+def _draw_row(reader: BaseVideoReader, video: str, entry: dict,
+              title: str) -> np.ndarray:
+    """Some frames of one sample with its sentence and true boxes."""
+    num, tube = entry['img_num'], entry_tube(entry)
+    ids = np.unique(np.linspace(0, num - 1, 10).round().astype(int))
+    return contact_sheet(
+        reader.read(video, ids),
+        ids, [TubeTrack(tube, '', title + entry['caption'])],
+        num_frames=num,
+        columns=len(ids),
+        tile_width=128)

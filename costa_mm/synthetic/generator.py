@@ -16,7 +16,7 @@ from .levels import GENERATOR_VERSION, LEVELS, Level
 from .motion import compute_outline, compute_pose, outline_boxes
 from .placement import place_objects
 from .scene import Query, SceneObject, Span, find_matches
-from .scripts import RECIPES, Author, Draft, add_actions, add_bystanders
+from .scripts import RECIPES, Author, SceneDraft, add_actions, add_bystanders
 
 SPLITS = ('train', 'val', 'test')
 
@@ -158,7 +158,7 @@ def draw_sample(settings: Settings, split: str, index: int) -> Sample:
                        f'found in {MAX_DRAWS} draws for {entropy}')
 
 
-def _place(draft: Draft, settings: Settings,
+def _place(draft: SceneDraft, settings: Settings,
            rng: np.random.Generator) -> Optional[Tuple[SceneObject, ...]]:
     """Objects with places, or None where that fails again and again."""
     if _target_area(draft.objects[0], draft.query,
@@ -186,7 +186,7 @@ def _target_area(target: SceneObject, query: Query,
     return float((box[:, 2:] - box[:, :2]).prod(-1).mean())
 
 
-def _finish(settings: Settings, name: str, recipe: str, draft: Draft,
+def _finish(settings: Settings, name: str, recipe: str, draft: SceneDraft,
             rng: np.random.Generator, entropy: Tuple[int, ...]) -> Sample:
     """Order of drawing, posts, camera and words for a placed draft."""
     span = find_matches(draft.objects, draft.query)[0].span

@@ -6,23 +6,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from costa_mm.datasets.synthetic import LEVELS, Settings, draw_sample
-from costa_mm.datasets.synthetic.annotations import (peak_occlusion,
-                                                     sample_entry,
-                                                     sample_factors,
-                                                     sample_scene)
-from costa_mm.datasets.synthetic.checks import check_draft
-from costa_mm.datasets.synthetic.language import VERBS
-from costa_mm.datasets.synthetic.levels import COLOURS, SHAPES
-from costa_mm.datasets.synthetic.motion import (OUTLINES, compute_outline,
-                                                compute_pose, outline_boxes)
-from costa_mm.datasets.synthetic.placement import place_objects
-from costa_mm.datasets.synthetic.render import render_frames
-from costa_mm.datasets.synthetic.scene import (Action, Look, Match, Query,
-                                               Relation, SceneObject,
-                                               find_lookalikes, find_matches,
-                                               occurrences, related, span_iou)
-from costa_mm.datasets.synthetic.scripts import Draft
+from costa_mm.evaluation import span_iou
+from costa_mm.synthetic import LEVELS, Settings, draw_sample
+from costa_mm.synthetic.annotations import (peak_occlusion, sample_entry,
+                                            sample_factors, sample_scene)
+from costa_mm.synthetic.checks import check_draft
+from costa_mm.synthetic.language import VERBS
+from costa_mm.synthetic.levels import COLOURS, SHAPES
+from costa_mm.synthetic.motion import (OUTLINES, compute_outline, compute_pose,
+                                       outline_boxes)
+from costa_mm.synthetic.placement import place_objects
+from costa_mm.synthetic.render import render_frames
+from costa_mm.synthetic.scene import (Action, Look, Match, Query, Relation,
+                                      SceneObject, find_lookalikes,
+                                      find_matches, occurrences, related)
+from costa_mm.synthetic.scripts import SceneDraft
 
 RED = Look('red', 'square')
 BLUE = Look('blue', 'star')
@@ -102,14 +100,9 @@ def test_look_with_open_parts():
     assert not Look('red', 'star').fits(RED)
 
 
-def test_span_iou():
-    assert span_iou((0, 10), (5, 15)) == pytest.approx(5 / 15)
-    assert span_iou((0, 10), (10, 15)) == 0
-
-
 # -- drafts ----------------------------------------------------------------
 def draft(*objects, query=None):
-    return Draft(objects, query or Query(RED, ('grow', )), ('look', ))
+    return SceneDraft(objects, query or Query(RED, ('grow', )), ('look', ))
 
 
 GOOD = (make(RED, ('grow', 4, 20)), make(RED, ('blink', 10, 30)),

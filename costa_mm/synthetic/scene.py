@@ -9,7 +9,8 @@ frames ``[start, end)`` that it takes.
 from dataclasses import dataclass
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
-Span = Tuple[int, int]
+from costa_mm.evaluation.functional import Span
+
 Event = Tuple[str, ...]
 
 RELATIONS = ('while', 'after', 'before')
@@ -168,9 +169,3 @@ def find_lookalikes(objects: Sequence[SceneObject],
         i for i, o in enumerate(objects)
         if reference is None or not reference.fits(o.look)
     ]
-
-
-def span_iou(a: Span, b: Span) -> float:
-    """Intersection over union of two ``[start, end)``."""
-    inter = max(0, min(a[1], b[1]) - max(a[0], b[0]))
-    return inter / ((a[1] - a[0]) + (b[1] - b[0]) - inter)

@@ -1,7 +1,7 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Recipes: who looks like whom, does what and when, and what is asked.
 
-Each recipe takes the target's (first) action and returns a :class:`Draft`
+Each recipe takes the target's (first) action and returns a :class:`SceneDraft`
 whose first object is the target and whose objects have no place yet.
 Recipes construct what they promise only approximately: every draft is
 verified (:mod:`.checks`) and, if need be, drawn again.
@@ -11,16 +11,16 @@ from typing import List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from costa_mm.evaluation.functional import Span, span_iou
 from .levels import Level
 from .motion import spin_angle
-from .scene import (Action, Event, Look, Query, Relation, SceneObject, Span,
-                    span_iou)
+from .scene import Action, Event, Look, Query, Relation, SceneObject
 
 #: Shortest and longest event of a target, as parts of the clip.
 MIN_EVENT, MAX_EVENT = 0.2, 0.6
 
 
-class Draft(NamedTuple):
+class SceneDraft(NamedTuple):
     """Objects (the target is the first), the query, kinds of distractors."""
 
     objects: Tuple[SceneObject, ...]
@@ -134,7 +134,7 @@ class Author:
                            (event[1], (cut + 1, end)))
 
 
-def simple(author: Author, kind: str) -> Draft:
+def simple(author: Author, kind: str) -> SceneDraft:
     """One action: 'the red square moves left'."""
     look = author.look()
     rival_look = author.other_look(look)
@@ -144,10 +144,10 @@ def simple(author: Author, kind: str) -> Draft:
     objects = (author.object(look, (kind, target)),
                author.object(look, (author.kind(kind), twin)),
                author.object(rival_look, (kind, rival)))
-    return Draft(objects, Query(look, (kind, )), ('look', 'event'))
+    return SceneDraft(objects, Query(look, (kind, )), ('look', 'event'))
 
 
-def compound(author: Author, kind: str) -> Draft:
+def compound(author: Author, kind: str) -> SceneDraft:
     """Two actions: 'the red square moves left, then grows'.
 
     The twin does the same in the reverse order, or only one half of it.
@@ -163,10 +163,10 @@ def compound(author: Author, kind: str) -> Draft:
         twin = author.sequence(look, author.pick(((a, c), (c, b))))
     objects = (author.sequence(look, (a, b)), twin,
                author.sequence(rival_look, (a, b)))
-    return Draft(objects, Query(look, (a, b)), (twin_kind, 'event'))
+    return SceneDraft(objects, Query(look, (a, b)), (twin_kind, 'event'))
 
 
-def timed(author: Author, kind: str) -> Draft:
+def timed(author: Author, kind: str) -> SceneDraft:
     """'The red square moves left while the blue star spins.'
 
     The twin does the same at another time, the rival the same at that time.
@@ -182,10 +182,10 @@ def timed(author: Author, kind: str) -> Draft:
                author.object(look, (a, away)),
                author.object(rival_look, (a, rival)))
     query = Query(look, (a, ), Relation('while', ref_look, (b, )))
-    return Draft(objects, query, ('time', 'event'))
+    return SceneDraft(objects, query, ('time', 'event'))
 
 
-def question(author: Author, kind: str) -> Draft:
+def question(author: Author, kind: str) -> SceneDraft:
     """'What moves left while the blue star spins?'
 
     Another object does the same beside an object that does what the
@@ -205,7 +205,7 @@ def question(author: Author, kind: str) -> Draft:
                    author.other_look(ref_look, decoy_look), (a, away)),
                author.object(decoy_look, (b, decoy)))
     query = Query(None, (a, ), Relation(relation, ref_look, (b, )))
-    return Draft(objects, query, ('reference', 'event'))
+    return SceneDraft(objects, query, ('reference', 'event'))
 
 
 def _two_pairs(author: Author) -> Tuple[Span, Span, Span, Span]:
@@ -251,7 +251,7 @@ RECIPES = dict(
     simple=simple, compound=compound, timed=timed, question=question)
 
 
-def add_bystanders(author: Author, draft: Draft) -> Draft:
+def add_bystanders(author: Author, draft: SceneDraft) -> SceneDraft:
     """Fill up with objects, many of which look or act like the target."""
     low, high = author.level.num_objects
     target = draft.objects[0]
@@ -264,7 +264,7 @@ def add_bystanders(author: Author, draft: Draft) -> Draft:
     return draft._replace(objects=tuple(objects))
 
 
-def add_actions(author: Author, draft: Draft) -> Draft:
+def add_actions(author: Author, draft: SceneDraft) -> SceneDraft:
     """Let some objects act once more, before or after what they do."""
     objects = [
         _act_again(author, o)

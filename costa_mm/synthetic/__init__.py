@@ -4,10 +4,12 @@ from .annotations import sample_entry, sample_factors, sample_scene
 from .generator import SPLITS, Sample, Settings, draw_sample
 from .levels import GENERATOR_VERSION, LEVELS
 from .oracles import format_report, load_report, run_oracles
-from .writer import write_benchmark
+from .render import render_frames
+from .writer import ENCODING, write_benchmark, write_sample
 
 __all__ = [
-    'GENERATOR_VERSION', 'LEVELS', 'SPLITS', 'Sample', 'Settings',
-    'draw_sample', 'format_report', 'load_report', 'run_oracles',
-    'sample_entry', 'sample_factors', 'sample_scene', 'write_benchmark'
+    'ENCODING', 'GENERATOR_VERSION', 'LEVELS', 'SPLITS', 'Sample', 'Settings',
+    'draw_sample', 'format_report', 'load_report', 'render_frames',
+    'run_oracles', 'sample_entry', 'sample_factors', 'sample_scene',
+    'write_benchmark', 'write_sample'
 ]

@@ -3,10 +3,10 @@
 from typing import Sequence
 
 from .scene import Query, SceneObject, find_lookalikes, find_matches
-from .scripts import MAX_EVENT, MIN_EVENT, Draft
+from .scripts import MAX_EVENT, MIN_EVENT, SceneDraft
 
 
-def check_draft(draft: Draft, num_frames: int) -> str:
+def check_draft(draft: SceneDraft, num_frames: int) -> str:
     """Why a draft is no fair question, or '' if it is.
 
     Exactly one object must satisfy the query, once, even if relations in

@@ -9,12 +9,11 @@ import json
 import os
 from pathlib import Path
 from types import MappingProxyType
-from typing import Dict, List, Mapping, NamedTuple, Sequence, Union
+from typing import Dict, List, Mapping, Sequence, Union
 
 import numpy as np
 
-from costa_mm.evaluation.functional import box_iou, span_iou, summarize
-from costa_mm.evaluation.trivial import fit_trivial
+from costa_mm.evaluation import PROTOCOLS, box_iou, fit_trivial, summarize
 from costa_mm.structures import Tube
 from .generator import Sample, Settings, draw_sample
 from .scene import Match, Query, Span, find_lookalikes, find_matches
@@ -41,26 +40,6 @@ ORACLES: Mapping[str, str] = MappingProxyType({
 })
 
 _NUM_SHUFFLES = 5
-
-
-class Guess(NamedTuple):
-    """One answer: span ``[start, end)`` and a box for every frame, (T, 4)."""
-
-    span: Span
-    boxes: np.ndarray
-
-
-def score_guess(guess: Guess, truth: Tube) -> np.ndarray:
-    """tIoU, vIoU and sIoU of an answer, (3, )."""
-    start, end = truth.span
-    ious = box_iou(guess.boxes[start:end], truth.boxes)
-    frames = np.arange(start, end)
-    shared = (frames >= guess.span[0]) & (frames < guess.span[1])
-    union = max(end - start + guess.span[1] - guess.span[0] - shared.sum(), 1)
-    return np.array([
-        span_iou(guess.span, truth.span), ious[shared].sum() / union,
-        ious.mean()
-    ])
 
 
 def entry_tube(entry: dict) -> Tube:
@@ -119,6 +98,7 @@ class OracleRunner:
         self.samples, self.truth = samples, truth
         settings = samples[0].settings
         self.num_frames, self.size = settings.num_frames, settings.size
+        self.frames = np.arange(self.num_frames)
         self.span = best_constant_span(train, self.num_frames)
         self.prior = fit_trivial({str(i): t for i, t in enumerate(train)})
         rng = np.random.default_rng(settings.seed)
@@ -134,7 +114,7 @@ class OracleRunner:
             for name in ORACLES
         }
 
-    def _summarize(self, guesses: List[List[Guess]]) -> Dict[str, float]:
+    def _summarize(self, guesses: List[List[Tube]]) -> Dict[str, float]:
         """Means over samples; of each sample the mean over its guesses.
 
         Recalls are taken guess by guess: a mean vIoU of 0.5 over a right and
@@ -142,35 +122,36 @@ class OracleRunner:
         """
         per_sample = []
         for answers, truth in zip(guesses, self.truth):
-            scores = [score_guess(g, truth) for g in answers]
+            scores = [PROTOCOLS['paper'].score(g, truth) for g in answers]
             per_sample.append(
-                _mean_dict([summarize(*s[:, None]) for s in scores]))
+                _mean_dict([summarize(*([x] for x in s)) for s in scores]))
         return _mean_dict(per_sample)
 
-    def _guess(self, i: int, index: int, span: Span) -> Guess:
+    def _guess(self, i: int, index: int, span: Span) -> Tube:
         track = self.samples[i].tracks[index]
-        return Guess(span, track.clip(0, self.size))
+        return Tube(span, self.frames, track.clip(0, self.size))
 
-    def _held(self, box: np.ndarray, span: Span) -> List[Guess]:
-        return [Guess(span, np.tile(box, (self.num_frames, 1)))]
+    def _held(self, box: np.ndarray, span: Span) -> List[Tube]:
+        boxes = np.tile(box, (self.num_frames, 1))
+        return [Tube(span, self.frames, boxes)]
 
-    def _complete(self, i: int) -> List[Guess]:
+    def _complete(self, i: int) -> List[Tube]:
         sample = self.samples[i]
         return [self._guess(i, sample.target, sample.span)]
 
-    def _appearance_only(self, i: int) -> List[Guess]:
+    def _appearance_only(self, i: int) -> List[Tube]:
         sample = self.samples[i]
         return [
             self._guess(i, k, self.span)
             for k in find_lookalikes(sample.objects, sample.query)
         ]
 
-    def _event_only(self, i: int) -> List[Guess]:
+    def _event_only(self, i: int) -> List[Tube]:
         sample = self.samples[i]
         found = find_matches(sample.objects, sample.query, use_looks=False)
         return [self._guess(i, *match) for match in found]
 
-    def _no_language(self, i: int) -> List[Guess]:
+    def _no_language(self, i: int) -> List[Tube]:
         return [self._guess(i, *match) for match in self._all_actions(i)]
 
     def _all_actions(self, i: int) -> List[Match]:
@@ -180,7 +161,7 @@ class OracleRunner:
             for a in obj.script
         ]
 
-    def _shuffled_sentences(self, i: int) -> List[Guess]:
+    def _shuffled_sentences(self, i: int) -> List[Tube]:
         place = int(np.flatnonzero(self.order == i)[0])
         guesses = []
         for shift in range(1, _NUM_SHUFFLES + 1):
@@ -207,14 +188,14 @@ class OracleRunner:
             ]
         return found or self._all_actions(i)
 
-    def _static_box(self, i: int) -> List[Guess]:
+    def _static_box(self, i: int) -> List[Tube]:
         return self._held(
             best_static_box(self.truth[i].boxes), (0, self.num_frames))
 
-    def _blind_whole_video(self, i: int) -> List[Guess]:
+    def _blind_whole_video(self, i: int) -> List[Tube]:
         return self._held(self.prior.best_box, (0, self.num_frames))
 
-    def _blind_mean(self, i: int) -> List[Guess]:
+    def _blind_mean(self, i: int) -> List[Tube]:
         start, end = (round(x * self.num_frames) for x in self.prior.span)
         return self._held(self.prior.mean_box, (start, max(end, start + 1)))
 
