@@ -8,4 +8,4 @@ _base_ = [
 model = dict(
     head=dict(loss_giou=dict(type='mmdet.GIoULoss', loss_weight=3.)))
 # see costa_hcstvg.py
-load_from = 'weights/costa_r101_i3d_init.pth'
+load_from = _base_.initial_weights

@@ -17,9 +17,29 @@ RATES = dict(
     stcat_hcstvg=dict(rest=1e-4, video=2e-5, text=5e-5, temporal=1e-4),
     stcat_vidstg=dict(rest=1e-4, video=1e-5, text=5e-5),
     tubedetr_hcstvg=dict(rest=5e-5, video=1e-5, text=5e-5),
-    tubedetr_vidstg=dict(rest=5e-5, video=1e-5, text=5e-5))
+    tubedetr_vidstg=dict(rest=5e-5, video=1e-5, text=5e-5),
+    tubedetr_hcstvg_v2=dict(rest=5e-5, video=1e-5, text=5e-5),
+    tubedetr_hcstvg_imagenet=dict(rest=5e-5, video=1e-5, text=1e-5),
+    tubedetr_vidstg_imagenet=dict(rest=2e-5, video=1e-5, text=2e-5))
 EPOCHS = dict(
-    stcat_hcstvg=90, stcat_vidstg=10, tubedetr_hcstvg=40, tubedetr_vidstg=10)
+    stcat_hcstvg=90,
+    stcat_vidstg=10,
+    tubedetr_hcstvg=40,
+    tubedetr_vidstg=10,
+    tubedetr_hcstvg_v2=20,
+    tubedetr_hcstvg_imagenet=70,
+    tubedetr_vidstg_imagenet=20)
+# short sides in training, short and long side in testing
+SIZES = {
+    'stcat_hcstvg': ((352, 384, 416, 448), 448, 720),
+    'stcat_hcstvg_416': ((320, 352, 384, 416), 416, 720),
+    'stcat_vidstg': ((352, 384, 416, 448), 448, 720),
+    'stcat_vidstg_416': ((320, 352, 384, 416), 416, 720),
+    'tubedetr_hcstvg': ((224, 256, 288, 320, 352), 352, 587),
+    'tubedetr_vidstg': ((224, 256, 288, 320, 352), 352, 587),
+    'tubedetr_vidstg_k2_res224': ((128, 160, 192, 224), 224, 373),
+    'tubedetr_hcstvg_v2_k2_res224': ((128, 160, 192, 224), 224, 373),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -102,3 +122,49 @@ def test_stcat_is_tested_in_two_passes():
             for loader in (cfg.train_dataloader, cfg.test_dataloader))
         key = 'fps' if name == 'hcstvg' else 'num_frames'
         assert test[key] == 2 * train[key]
+
+
+@pytest.mark.parametrize('name', sorted(SIZES))
+def test_sizes_of_the_frames(name):
+    cfg = Config.fromfile(ROOT / f'{name}.py')
+    sides, short, long = SIZES[name]
+    for key in ('val_dataloader', 'test_dataloader'):
+        if cfg.get(key):
+            resize, = (t for t in cfg[key].dataset.pipeline
+                       if t.type == 'ResizeClip')
+            assert (resize.short_side, resize.max_size) == (short, long)
+    branches, = (t.branches for t in cfg.train_dataloader.dataset.pipeline
+                 if t.type == 'RandomBranch')
+    for branch in branches:
+        assert tuple(branch[-1].short_side) == sides
+        assert branch[-1].max_size == long
+    if name.endswith('res224'):
+        assert branches[1][0].short_side == (100, 150, 200)
+        assert (branches[1][1].min_size, branches[1][1].max_size) == (96, 373)
+
+
+@pytest.mark.parametrize('name', [
+    'tubedetr_vidstg_k2_res224', 'tubedetr_hcstvg_v2_k2_res224'])
+def test_every_second_frame_is_slow(name):
+    cfg = Config.fromfile(ROOT / f'{name}.py')
+    assert cfg.model.backbone.grad_stride == cfg.model.neck.stride == 2
+
+
+@pytest.mark.parametrize('name', ['hcstvg', 'vidstg'])
+def test_from_imagenet(name):
+    cfg = Config.fromfile(ROOT / f'tubedetr_{name}_imagenet.py')
+    assert [part.weights for part in cfg.load_from] == ['resnet101_imagenet']
+    assert cfg.model.head.loss_span.loss_weight == dict(
+        hcstvg=10., vidstg=5.)[name]
+    assert cfg.param_scheduler.schedules.rest.milestones == []
+
+
+@pytest.mark.parametrize('name', ['hcstvg_v2', 'hcstvg_v2_k2_res224'])
+def test_tubedetr_reads_the_second_version(name):
+    cfg = Config.fromfile(ROOT / f'tubedetr_{name}.py')
+    whole = Config.fromfile(ROOT.parent / '_base_/datasets/hcstvg_v2.py')
+    for key in ('train_dataloader', 'test_dataloader'):
+        ours, base = cfg[key].dataset, whole[key].dataset
+        for field in ('data_root', 'ann_file', 'filter_cfg', 'data_prefix'):
+            assert ours[field] == base[field]
+    assert cfg.param_scheduler.schedules.rest.milestones == [10]

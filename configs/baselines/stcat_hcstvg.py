@@ -5,6 +5,4 @@ _base_ = [
     './_base_/models/stcat_r101.py', '../_base_/datasets/hcstvg_v1.py',
     '../_base_/schedules/costa_hcstvg.py', '../_base_/paper_runtime.py'
 ]
-# MDETR's pretrained weights, written by
-#   tools/model_converters/mdetr_to_costa_mm.py SRC DST --method stcat
-load_from = 'weights/mdetr_r101_for_stcat.pth'
+load_from = _base_.initial_weights

@@ -7,5 +7,4 @@ _base_ = [
 ]
 model = dict(
     head=dict(loss_giou=dict(type='mmdet.GIoULoss', loss_weight=3.)))
-# see stcat_hcstvg.py
-load_from = 'weights/mdetr_r101_for_stcat.pth'
+load_from = _base_.initial_weights

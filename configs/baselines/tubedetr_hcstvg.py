@@ -5,9 +5,7 @@ _base_ = [
     './_base_/schedules/tubedetr.py', '../_base_/datasets/hcstvg_v1.py',
     '../_base_/paper_runtime.py'
 ]
-# MDETR's pretrained weights, written by
-#   tools/model_converters/mdetr_to_costa_mm.py SRC DST --method tubedetr
-load_from = 'weights/mdetr_r101_for_tubedetr.pth'
+load_from = _base_.initial_weights
 
 train_pipeline = _base_.tubedetr_train_pipeline
 test_pipeline = _base_.tubedetr_test_pipeline

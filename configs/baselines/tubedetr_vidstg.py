@@ -5,8 +5,7 @@ _base_ = [
     './_base_/schedules/tubedetr.py', '../_base_/datasets/vidstg.py',
     '../_base_/paper_runtime.py'
 ]
-# see tubedetr_hcstvg.py
-load_from = 'weights/mdetr_r101_for_tubedetr.pth'
+load_from = _base_.initial_weights
 
 train_pipeline = _base_.tubedetr_train_pipeline
 test_pipeline = _base_.tubedetr_test_pipeline

@@ -115,18 +115,22 @@ def load_initial_weights(model: nn.Module, parts: Sequence[dict]) -> dict:
         FileNotFoundError: If a part cannot be had.
         ValueError: If a part is malformed, or nothing of it fits.
     """
-    loaded = set()
+    own, loaded = model.state_dict(), set()
     for part in parts:
         if not isinstance(part, dict) or 'weights' not in part:
             raise ValueError('a part of initial weights is dict(weights=..., '
                              f'layout=... or prefix=...), not {part!r}')
+        prefix = part.get('prefix')
+        if prefix and not any(n.startswith(prefix) for n in own):
+            print_log(f'initial weights: the model has no {prefix[:-1]}, so '
+                      f"{part['weights']} is not needed", 'current')
+            continue
         name, state, dropped = read_part(**part)
         reached = {'.'.join(n.split('.')[:2]) + '.' for n in state}
         report = load_mapped_weights(model, state, reached)
         print_log(f'initial weights from {name}:\n{report}\n'
                   f'  not used by this model: {len(dropped)}', 'current')
         loaded.update(report.loaded)
-    own = model.state_dict()
     rest = [n for n in own if n not in loaded]
     modules = sorted({'.'.join(n.split('.')[:2]) for n in rest})
     print_log(

@@ -11,14 +11,27 @@ dropout = 0.1  # STCAT
 norm_2d = dict(type='BN', requires_grad=False)
 norm_3d = dict(type='BN3d', requires_grad=False)
 
+# what the published weights that training starts from give; they are fetched
+# when it starts.  All else keeps its own initialisation.
+initial_weights = [
+    # MDETR's ResNet-101, text encoder with its projection, input projection,
+    # spatial layers of the fusion, self-attention and FFN of the spatial
+    # decoder, box head
+    dict(weights='mdetr_resnet101', layout='mdetr_costa'),
+    # Kinetics-400's I3D ResNet-50
+    dict(weights='i3d_resnet50_kinetics400', prefix='backbone.temporal.'),
+]
+
 model = dict(
     type='SpatioTemporalGrounder',
-    # mean and standard deviation of ImageNet; stride 32 of the backbone
+    # mean and standard deviation of ImageNet.  Padded to the largest video of
+    # the batch and no further (STCAT): zeros beyond the border would change
+    # the cells beside it
     data_preprocessor=dict(
         type='STVGDataPreprocessor',
         mean=(123.675, 116.28, 103.53),
         std=(58.395, 57.12, 57.375),
-        pad_size_divisor=32),
+        pad_size_divisor=1),
     backbone=dict(
         type='CollaborativeResNet',
         # the same figures but for rounding, in less time and memory

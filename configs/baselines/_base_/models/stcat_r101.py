@@ -1,6 +1,28 @@
 # STCAT (NeurIPS 2022) at the published size.
-_base_ = './r101_roberta.py'
+# what MDETR gives to it: ResNet-101, text encoder, spatial layers of the
+# fusion, self-attention and FFN of the spatial decoder, box head
+initial_weights = [dict(weights='mdetr_resnet101', layout='mdetr_stcat')]
 model = dict(
+    type='SpatioTemporalGrounder',
+    # to the largest video of the batch and no further, as published: zeros
+    # beyond the border would change the cells beside it
+    data_preprocessor=dict(type='STVGDataPreprocessor', pad_size_divisor=1),
+    backbone=dict(
+        type='CollaborativeResNet',
+        # the same figures but for rounding, in less time and memory
+        efficient_conv_bn_eval=True,
+        channels_last=True,
+        spatial=dict(
+            type='mmdet.ResNet',
+            depth=101,
+            frozen_stages=1,
+            norm_cfg=dict(type='BN', requires_grad=False),
+            norm_eval=True,
+            # else frozen norms of weight 0 switch the residuals off
+            zero_init_residual=False,
+            style='pytorch')),
+    text_encoder=dict(
+        type='HFTextEncoder', model_name='roberta-base', out_channels=256),
     neck=dict(
         type='STCATFusionNeck',
         in_channels=2048,

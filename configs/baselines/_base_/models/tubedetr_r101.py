@@ -1,9 +1,31 @@
 # TubeDETR (CVPR 2022) at the published size, temporal stride k = 4.
-_base_ = './r101_roberta.py'
+# what MDETR gives to it: all but the fast branch and the span head
+initial_weights = [dict(weights='mdetr_resnet101', layout='mdetr_tubedetr')]
 model = dict(
-    backbone=dict(type='StridedGradResNet', grad_stride=4),
-    # the published code does not lower-case
-    text_encoder=dict(lower=False),
+    type='SpatioTemporalGrounder',
+    # to the largest video of the batch and no further, as published: zeros
+    # beyond the border would change the cells beside it
+    data_preprocessor=dict(type='STVGDataPreprocessor', pad_size_divisor=1),
+    backbone=dict(
+        type='StridedGradResNet',
+        grad_stride=4,
+        # the same figures but for rounding, in less time and memory
+        efficient_conv_bn_eval=True,
+        channels_last=True,
+        spatial=dict(
+            type='mmdet.ResNet',
+            depth=101,
+            frozen_stages=1,
+            norm_cfg=dict(type='BN', requires_grad=False),
+            norm_eval=True,
+            # else frozen norms of weight 0 switch the residuals off
+            zero_init_residual=False,
+            style='pytorch')),
+    text_encoder=dict(
+        type='HFTextEncoder',
+        model_name='roberta-base',
+        out_channels=256,
+        lower=False),  # as published
     neck=dict(
         type='TubeDETRFusionNeck',
         in_channels=2048,

@@ -1,0 +1,39 @@
+# TubeDETR on HC-STVG v2 at resolution 224 with stride 2, published settings:
+#   tools/dist_train.sh configs/baselines/tubedetr_hcstvg_v2_k2_res224.py 8
+_base_ = './tubedetr_hcstvg.py'
+stride = 2
+model = dict(backbone=dict(grad_stride=stride), neck=dict(stride=stride))
+max_size = 373  # 5/3 of the resolution
+resize = dict(
+    type='ResizeClip', short_side=(128, 160, 192, 224), max_size=max_size)
+train_pipeline = _base_.tubedetr_train_pipeline
+train_pipeline[4].branches[0] = [resize]
+train_pipeline[4].branches[1] = [
+    dict(type='ResizeClip', short_side=(100, 150, 200)),
+    dict(
+        type='RandomSizeCrop',
+        min_size=96,
+        max_size=max_size,
+        keep='whole',
+        tries=100), resize
+]
+test_pipeline = _base_.tubedetr_test_pipeline
+test_pipeline[3].update(short_side=224, max_size=max_size)
+data_root = 'data/hcstvg_v2/'
+train_dataloader = dict(
+    dataset=dict(
+        data_root=data_root,
+        ann_file='annotations/train_v2.json',
+        filter_cfg=None,
+        pipeline=train_pipeline))
+# figures are reported on the validation split
+test_dataloader = dict(
+    dataset=dict(
+        data_root=data_root,
+        ann_file='annotations/val_v2.json',
+        filter_cfg=None,
+        pipeline=test_pipeline))
+max_epochs = 20
+param_scheduler = dict(
+    schedules=dict(rest=dict(milestones=[10])), end=max_epochs)
+train_cfg = dict(max_epochs=max_epochs)
