@@ -100,7 +100,7 @@ def measure(model: nn.Module, shape: Tuple[int, int, int]) -> dict:
     sample = TubeDataSample(metainfo=dict(sentence=SENTENCE))
     data = model.data_preprocessor(
         dict(inputs=[video], data_samples=[sample]))
-    frames, durations, frame_mask, pixel_mask = data['inputs']
+    inputs = data['inputs']
 
     class Forward(nn.Module):
         """Tensors in, tensors out, as tracing wants it."""
@@ -111,13 +111,14 @@ def measure(model: nn.Module, shape: Tuple[int, int, int]) -> dict:
 
         def forward(self, frames, frame_mask, pixel_mask):
             """All raw outputs."""
-            batch = type(data['inputs'])(frames, durations, frame_mask,
-                                         pixel_mask)
+            batch = inputs._replace(
+                frames=frames, frame_mask=frame_mask, pixel_mask=pixel_mask)
             outs = self.model(batch, [sample], mode='tensor')
             return tuple(
                 x for x in tree_leaves(outs) if isinstance(x, torch.Tensor))
 
-    analyzer = FlopAnalyzer(Forward(), (frames, frame_mask, pixel_mask))
+    analyzer = FlopAnalyzer(Forward(), (
+        inputs.frames, inputs.frame_mask, inputs.pixel_mask))
     analyzer.unsupported_ops_warnings(False)
     analyzer.uncalled_modules_warnings(False)
     with torch.no_grad():

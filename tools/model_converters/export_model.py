@@ -69,7 +69,7 @@ class ExportableGrounder(nn.Module):
         model = self.model
         words = model.text_encoder.encode(TextTokens(ids, attention == 0))
         visual = model.extract_video(model.data_preprocessor.stack([frames]))
-        outs = model.head.predict(model.neck(visual, words))
+        outs = model.head(model.neck(visual, words))
         return outs.boxes[-1, 0], outs.span_logits[-1, 0].float()
 
 
