@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from costa_mm.datasets import SampleFrames
-from costa_mm.datasets.transforms.sampling import rate_ids
 from costa_mm.models.utils import DecodingConfig
 from costa_mm.structures import TubeDataSample, VideoBatch
+from costa_mm.utils.frames import subsample
 
 
 class VideoWindows:
@@ -56,7 +56,7 @@ class VideoWindows:
                     f"{self.record['video_path']}: windows take "
                     f'{window.fps} frames per second and the frame rate is '
                     'not known: give fps=...')
-            ids = rate_ids(
+            ids = subsample(
                 *self.record['segment'],
                 self.record['fps'],
                 window.fps * test_cfg.passes,

@@ -1,16 +1,16 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Which frames of which videos a config reads, and storing them."""
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from costa_mm.registry import DATASETS
+from costa_mm.utils.configs import iter_datasets, iter_transforms
+from costa_mm.utils.frames import uniform_ids
 from .frame_cache import cache_path, is_current, read_header, write_cache
 from .readers import BehindEndError, PyAVReader, VideoReadError
 from .transforms.geometry import resize_frames, short_side_shape
-from .transforms.sampling import SampleFrames, uniform_ids
-
-LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+from .transforms.sampling import SampleFrames
 
 
 class CacheTask(NamedTuple):
@@ -43,35 +43,6 @@ class CacheResult(NamedTuple):
     status: str
     num_bytes: int = 0
     psnr: List[float] = []
-
-
-def iter_datasets(cfg: dict) -> Iterator[dict]:
-    """Dataset configs of all loaders, wrappers unpacked.
-
-    Args:
-        cfg (dict): A whole config.
-    """
-
-    def unpack(dataset: dict) -> Iterator[dict]:
-        if 'dataset' in dataset:
-            yield from unpack(dataset['dataset'])
-        elif 'datasets' in dataset:
-            for child in dataset['datasets']:
-                yield from unpack(child)
-        else:
-            yield dataset
-
-    for name in LOADERS:
-        if cfg.get(name):
-            yield from unpack(cfg[name]['dataset'])
-
-
-def iter_transforms(pipeline: list) -> Iterator[dict]:
-    """Transforms of a pipeline, branches unpacked."""
-    for transform in pipeline:
-        yield transform
-        for branch in transform.get('branches', ()):
-            yield from iter_transforms(branch)
 
 
 def _named(pipeline: list, name: str) -> List[dict]:

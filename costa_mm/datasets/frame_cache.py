@@ -5,11 +5,9 @@ Layout of a file: 8 bytes of magic, the length of the header (4 bytes, little
 endian), the header (JSON), the pictures one after the other.  Frames keep the
 numbers that they have in the source video.
 """
-import glob
 import hashlib
 import json
 import os
-import time
 import zlib
 from functools import lru_cache
 from typing import List, NamedTuple, Optional, Sequence, Tuple
@@ -17,11 +15,11 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple
 import cv2
 import numpy as np
 
+from costa_mm.utils import atomic_path
+
 MAGIC = b'COSTAFC2'
 # of both ends of a video that are looked at to tell it from others
 END_BYTES = 65536
-# seconds after which an unfinished file belongs to a run that was killed
-STALE = 3600
 
 
 class CacheHeader(NamedTuple):
@@ -118,7 +116,7 @@ def write_cache(root: str, video_path: str, frame_ids: Sequence[int],
         if not done:
             raise ValueError(f'a frame of {video_path} cannot be encoded')
         pictures.append(data.tobytes())
-        psnr.append(_psnr(_decode(pictures[-1]), frame))
+        psnr.append(min(cv2.PSNR(_decode(pictures[-1]), frame), 100.))
     header = CacheHeader(
         os.path.basename(video_path), os.path.getsize(video_path),
         video_hash(video_path), tuple(ori_shape), frames.shape[1:3], quality,
@@ -126,19 +124,13 @@ def write_cache(root: str, video_path: str, frame_ids: Sequence[int],
         np.cumsum([len(p) for p in pictures]).tolist(),
         [round(float(np.mean(psnr)), 2),
          round(float(np.min(psnr)), 2)], zlib.crc32(b''.join(pictures)))
-    path = cache_path(root, video_path)
-    os.makedirs(root, exist_ok=True)
-    partial = f'{path}.{os.getpid()}.part'
     text = json.dumps(header._asdict()).encode()
-    with open(partial, 'wb') as f:
-        f.write(MAGIC + len(text).to_bytes(4, 'little') + text)
-        f.writelines(pictures)
-        f.flush()
-        os.fsync(f.fileno())
-    if not is_whole(partial):
-        os.remove(partial)
-        raise ValueError(f'{path} is not read back as it was written')
-    os.replace(partial, path)
+    with atomic_path(cache_path(root, video_path), durable=True) as part:
+        with open(part, 'wb') as f:
+            f.write(MAGIC + len(text).to_bytes(4, 'little') + text)
+            f.writelines(pictures)
+        if not is_whole(part):
+            raise ValueError(f'{part} is not read back as it was written')
     return header
 
 
@@ -155,13 +147,6 @@ def is_whole(path: str) -> bool:
             and zlib.crc32(pictures) == header.checksum)
 
 
-def remove_leftovers(root: str) -> None:
-    """Remove what killed runs have left unfinished."""
-    for path in glob.glob(os.path.join(glob.escape(root), '*.part')):
-        if time.time() - os.path.getmtime(path) > STALE:
-            os.remove(path)
-
-
 def read_header(path: str) -> Tuple[CacheHeader, int]:
     """Header of a cache file and the byte where the pictures start.
 
@@ -169,7 +154,16 @@ def read_header(path: str) -> Tuple[CacheHeader, int]:
         ValueError: If the file is not a whole cache file.
     """
     with open(path, 'rb') as f:
-        return _read_header(f, path)
+        try:
+            start = f.read(12)
+            if len(start) != 12 or start[:8] != MAGIC:
+                raise ValueError('wrong first bytes')
+            size = int.from_bytes(start[8:], 'little')
+            header = CacheHeader(**json.loads(f.read(size)))
+        except (ValueError, TypeError) as e:
+            raise ValueError(f'{path} is no frame cache ({e}): delete it and '
+                             'run cache_videos.py again') from e
+    return header, 12 + size
 
 
 def read_cache(path: str,
@@ -189,12 +183,11 @@ def read_cache(path: str,
     Raises:
         ValueError: If the file is broken.
     """
+    header, start = read_header(path)
+    stored = np.array(header.frame_ids, dtype=np.int64)
+    picks = np.unique(nearest(stored, frame_ids))
+    out = np.empty((len(picks), *header.shape, 3), dtype=np.uint8)
     with open(path, 'rb') as f:
-        header, start = _read_header(f, path)
-        stored = np.array(header.frame_ids, dtype=np.int64)
-        picks = np.unique(nearest(stored, frame_ids))
-        out = np.empty((len(picks), ) + tuple(header.shape) + (3, ),
-                       dtype=np.uint8)
         for i, pick in enumerate(picks):
             begin = header.ends[pick - 1] if pick else 0
             f.seek(start + begin)
@@ -208,9 +201,7 @@ def read_cache(path: str,
 
 def nearest(stored: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Positions in ``stored`` of the values nearest to ``wanted``, (T, )."""
-    right = np.clip(np.searchsorted(stored, wanted), 1, max(
-        len(stored) - 1, 1))
-    right = np.minimum(right, len(stored) - 1)
+    right = np.minimum(np.searchsorted(stored, wanted), len(stored) - 1)
     left = np.maximum(right - 1, 0)
     closer = wanted - stored[left] <= stored[right] - wanted
     return np.where(closer, left, right)
@@ -234,31 +225,7 @@ def is_current(path: str, frame_ids: Sequence[int],
             and (shape is None or tuple(header.shape) == tuple(shape)))
 
 
-def _read_header(f, path: str) -> Tuple[CacheHeader, int]:
-    try:
-        start = f.read(12)
-        if len(start) != 12 or start[:8] != MAGIC:
-            raise ValueError('wrong first bytes')
-        size = int.from_bytes(start[8:], 'little')
-        header = CacheHeader(**json.loads(f.read(size)))
-    except (ValueError, TypeError) as e:
-        raise ValueError(f'{path} is no frame cache ({e}): delete it and run '
-                         'cache_videos.py again') from e
-    return header, 12 + size
-
-
 def _decode(data: bytes) -> Optional[np.ndarray]:
-    flag = getattr(cv2, 'IMREAD_COLOR_RGB', None)
     array = np.frombuffer(data, dtype=np.uint8)
-    if not len(array):
-        return None
-    if flag is not None:  # OpenCV >= 4.11 decodes to RGB itself
-        return cv2.imdecode(array, flag)
-    image = cv2.imdecode(array, cv2.IMREAD_COLOR)
+    image = cv2.imdecode(array, cv2.IMREAD_COLOR) if len(array) else None
     return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-
-def _psnr(one: np.ndarray, other: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB, at most 100."""
-    error = np.mean((one.astype(np.float32) - other)**2)
-    return 100.0 if error < 1e-5 else float(10 * np.log10(255**2 / error))

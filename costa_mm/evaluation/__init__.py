@@ -1,11 +1,11 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Metrics of tubes, the published protocols, and what explains them."""
+from costa_mm.utils.frames import subsample
 from .comparison import bootstrap_interval, compare_records, comparison_table
 from .diagnostics import (ErrorSplit, diagnose, error_split, jump_rate,
                           main_error)
 from .formats import RESULT_FORMATS, HCSTVGChallengeFile, TubeFile
-from .functional import (box_iou, boxes_at, span_iou, span_overlap, subsample,
-                         summarize)
+from .functional import box_iou, boxes_at, span_iou, span_overlap, summarize
 from .protocols import PROTOCOLS, BaseProtocol, Scores, get_protocol
 from .report import SampleRecord, evaluate_sample, factor_table, metric_lines
 from .stvg_metric import STVGMetric

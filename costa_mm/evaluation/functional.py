@@ -73,35 +73,6 @@ def boxes_at(frame_ids: np.ndarray, boxes: np.ndarray,
     return np.where(found[:, None], boxes[at], 0.), found
 
 
-def subsample(start: int,
-              end: int,
-              source_fps: float,
-              fps: float,
-              max_frames: int) -> np.ndarray:
-    """Frames that TubeDETR samples, and its evaluator looks at.
-
-    A frame is kept if it begins a new period of ``1 / fps`` seconds, counted
-    from frame 0 of the video; if more than ``max_frames`` are left, that many
-    of them are picked evenly.
-
-    Args:
-        start (int): First candidate.
-        end (int): Frame after the last candidate.
-        source_fps (float): Frame rate of the video.
-        fps (float): Frame rate that is wanted.
-        max_frames (int): Most frames that are kept.
-
-    Returns:
-        np.ndarray: Source frames, increasing, int64.
-    """
-    ids = np.arange(start, end)
-    period = (ids * (fps / source_fps)).astype(np.int64)
-    ids = ids[np.concatenate([[True], period[1:] > period[:-1]])[:len(ids)]]
-    if len(ids) > max_frames:
-        ids = ids[np.arange(max_frames) * len(ids) // max_frames]
-    return ids
-
-
 def mean(values: Iterable[float]) -> float:
     """Mean that does not depend on the order; NaN of nothing."""
     values = np.sort(np.fromiter(values, dtype=np.float64))

@@ -11,8 +11,9 @@ import numpy as np
 
 from costa_mm.registry import EVAL_PROTOCOLS
 from costa_mm.structures import Tube
+from costa_mm.utils.frames import subsample
 from .functional import (VIOU_THRESHOLDS, Span, box_iou, boxes_at, span_iou,
-                         span_overlap, subsample)
+                         span_overlap)
 
 
 class Scores(NamedTuple):

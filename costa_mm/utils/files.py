@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import socket
+import time
 from contextlib import contextmanager
 from typing import Any, Iterator, Union
 
@@ -64,11 +65,19 @@ def is_leftover(name: str) -> bool:
     return name.startswith('.') and TMP_SUFFIX in name
 
 
-def remove_leftovers(folder: str) -> None:
-    """Remove unfinished files of processes that were killed."""
+def remove_leftovers(folder: str, seconds: float = 0) -> None:
+    """Remove unfinished files of processes that were killed.
+
+    Args:
+        folder (str): Where to look.
+        seconds (float): Only files that were last written so long ago, where
+            other processes may be writing now.
+    """
     for name in os.listdir(folder):
-        if is_leftover(name):
-            os.remove(os.path.join(folder, name))
+        path = os.path.join(folder, name)
+        if is_leftover(name) and time.time() - os.path.getmtime(
+                path) >= seconds:
+            os.remove(path)
 
 
 def write_bytes(data: bytes, path: PathLike, durable: bool = False) -> None:

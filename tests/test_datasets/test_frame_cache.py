@@ -13,9 +13,10 @@ from costa_mm.datasets import (HCSTVGDataset, LoadTubeAnnotations,
                                LoadVideoFrames, PyAVReader, VideoReadError)
 from costa_mm.datasets.caching import CacheTask, largest_size, plan, store
 from costa_mm.datasets.frame_cache import (cache_path, nearest, read_cache,
-                                           read_header, remove_leftovers)
+                                           read_header)
 from costa_mm.datasets.readers import BehindEndError
 from costa_mm.structures import Tube
+from costa_mm.utils.files import is_leftover, remove_leftovers
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -98,7 +99,7 @@ def test_resuming_and_settings(cached):
         LoadVideoFrames(cache_root=root)(
             dict(video_path=video, frame_ids=ids))
     assert store(task).status == 'written'
-    assert not [f for f in os.listdir(root) if f.endswith('.part')]
+    assert not [f for f in os.listdir(root) if is_leftover(f)]
     with open(path, 'wb') as f:
         f.write(b'junk')
     with pytest.raises(ValueError, match='no frame cache'):
@@ -157,12 +158,14 @@ def test_videos_of_one_name_and_size_are_told_apart(tmp_path):
 
 
 def test_what_killed_runs_leave_is_removed(tmp_path):
-    for name, age in (('a.frames.1.part', 4000), ('b.frames.2.part', 60)):
+    young = '.b.host.2.writing.frames'
+    for name, age in (('.a.host.1.writing.frames', 4000), (young, 60),
+                      ('c.frames', 4000)):
         (tmp_path / name).write_bytes(b'x')
         then = time.time() - age
         os.utime(tmp_path / name, (then, then))
-    remove_leftovers(str(tmp_path))
-    assert os.listdir(tmp_path) == ['b.frames.2.part']
+    remove_leftovers(str(tmp_path), seconds=3600)
+    assert sorted(os.listdir(tmp_path)) == [young, 'c.frames']
 
 
 def test_small_videos_are_not_enlarged(clip, tmp_path):

@@ -9,7 +9,7 @@ from test_datasets.conftest import (break_last_packet, ffmpeg, read_number,
                                     write_video)
 
 from costa_mm.datasets import DecordReader, PyAVReader, VideoReadError
-from costa_mm.datasets.pyav_backend import PyAVVideo
+from costa_mm.datasets.readers import PyAVVideo
 
 READERS = [DecordReader(), PyAVReader()]
 BOTH = pytest.mark.parametrize('reader', READERS, ids=['decord', 'pyav'])
@@ -205,7 +205,7 @@ def test_broken_last_packet_leaves_the_others_readable(clip, tmp_path):
 def test_without_decord_pyav_reads(clip, monkeypatch):
     import sys
 
-    from costa_mm.datasets.readers import has_decord
+    from costa_mm.datasets.readers.decord_reader import has_decord
     monkeypatch.setitem(sys.modules, 'decord', None)
     has_decord.cache_clear()
     try:

@@ -26,7 +26,7 @@ from costa_mm.datasets.caching import CacheTask, store
 from costa_mm.datasets.frame_cache import cache_path, read_cache
 from costa_mm.datasets.transforms.geometry import (resize_frames,
                                                    short_side_shape)
-from costa_mm.datasets.transforms.sampling import uniform_ids
+from costa_mm.utils.frames import uniform_ids
 
 # wall and CPU seconds of every round, by name
 Times = Dict[str, List[Tuple[float, float]]]

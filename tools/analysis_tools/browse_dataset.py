@@ -13,9 +13,9 @@ from typing import Dict, List, Optional
 import numpy as np
 from mmengine.config import Config, DictAction
 
-from costa_mm.datasets.caching import iter_datasets, iter_transforms
 from costa_mm.registry import DATASETS
 from costa_mm.structures import EpochIndex, Tube, TubeDataSample, load_tubes
+from costa_mm.utils.configs import iter_datasets, iter_transforms
 from costa_mm.visualization import (TubePainter, TubeTrack, contact_sheet,
                                     save_image, truth_track, write_video)
 

@@ -10,8 +10,8 @@ import matplotlib
 import numpy as np
 from mmengine.config import Config, DictAction
 
-from costa_mm.datasets.caching import iter_datasets
 from costa_mm.registry import DATASETS
+from costa_mm.utils.configs import iter_datasets
 
 matplotlib.use('Agg')
 

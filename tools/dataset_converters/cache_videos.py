@@ -15,7 +15,10 @@ from mmengine.config import Config, DictAction
 
 from costa_mm.datasets.caching import CacheTask, largest_size, plan, store
 from costa_mm.datasets.compact import run_parallel
-from costa_mm.datasets.frame_cache import remove_leftovers
+from costa_mm.utils.files import remove_leftovers
+
+# seconds after which an unfinished file belongs to a run that was killed
+STALE = 3600
 
 
 def parse_args() -> argparse.Namespace:
@@ -59,7 +62,8 @@ def main() -> int:
         CacheTask(args.out, path, ids, side, max_size, args.quality)
         for path, ids in frames.items()
     ]
-    remove_leftovers(args.out)
+    os.makedirs(args.out, exist_ok=True)
+    remove_leftovers(args.out, STALE)
     results = run_parallel(store, tasks, args.workers, 'videos')
     return report(tasks, results, tolerance)
 

@@ -3,13 +3,13 @@
 from typing import Optional, Sequence, Tuple
 
 import numpy as np
-from mmcv.transforms import BaseTransform
 
 from costa_mm.registry import TRANSFORMS
+from .base import ClipTransform
 
 
 @TRANSFORMS.register_module()
-class RandomSizeCrop(BaseTransform):
+class RandomSizeCrop(ClipTransform):
     """Crop all frames to one random window that keeps every true box.
 
     Width and height of the window are drawn evenly between ``min_size`` and
@@ -97,11 +97,6 @@ class RandomSizeCrop(BaseTransform):
         cut = _cut(boxes, window)
         return bool((cut[:, 2:] > cut[:, :2]).all())
 
-    def __repr__(self) -> str:
-        return (f'{type(self).__name__}(min_size={self.min_size}, '
-                f'max_size={self.max_size}, keep={self.keep}, '
-                f'tries={self.tries})')
-
 
 def _cut(boxes: np.ndarray, window: tuple) -> np.ndarray:
     """Boxes in the coordinates of a window, cut at its border, (N, 4)."""
@@ -112,7 +107,7 @@ def _cut(boxes: np.ndarray, window: tuple) -> np.ndarray:
 
 
 @TRANSFORMS.register_module()
-class RandomBranch(BaseTransform):
+class RandomBranch(ClipTransform):
     """Apply one of several chains of transforms, drawn at random.
 
     MMCV's ``RandomChoice`` does the same with NumPy's global state; this one
@@ -149,7 +144,3 @@ class RandomBranch(BaseTransform):
             if results is None:
                 return None
         return results
-
-    def __repr__(self) -> str:
-        return (f'{type(self).__name__}(branches={self.branches}, '
-                f'prob={self.prob})')

@@ -4,10 +4,10 @@ from typing import Sequence
 
 import numpy as np
 import torch
-from mmcv.transforms import BaseTransform
 
 from costa_mm.registry import TRANSFORMS
 from costa_mm.structures import TubeDataSample
+from .base import ClipTransform
 
 META_KEYS = ('sample_id', 'video_path', 'video_id', 'num_frames', 'fps',
              'ori_shape', 'img_shape', 'segment', 'frame_ids', 'sentence',
@@ -15,7 +15,7 @@ META_KEYS = ('sample_id', 'video_path', 'video_id', 'num_frames', 'fps',
 
 
 @TRANSFORMS.register_module()
-class PackSTVGInputs(BaseTransform):
+class PackSTVGInputs(ClipTransform):
     """Pack frames and annotations.
 
     The frames are not copied: the tensor is a (T, 3, H, W) view of the
@@ -59,6 +59,3 @@ class PackSTVGInputs(BaseTransform):
             sample.gt_tube = results['gt_tube']
         inputs = torch.from_numpy(imgs).permute(0, 3, 1, 2)
         return dict(inputs=inputs, data_samples=sample)
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(meta_keys={self.meta_keys})'

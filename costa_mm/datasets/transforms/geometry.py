@@ -4,9 +4,9 @@ from typing import Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
-from mmcv.transforms import BaseTransform
 
 from costa_mm.registry import TRANSFORMS
+from .base import ClipTransform
 from .text import mirror_words
 
 INTERPOLATIONS = dict(
@@ -66,7 +66,7 @@ def resize_frames(imgs: np.ndarray, height: int, width: int,
 
 
 @TRANSFORMS.register_module()
-class FlipWithText(BaseTransform):
+class FlipWithText(ClipTransform):
     """Mirror the clip left to right, and exchange the words that say so.
 
     Required Keys:
@@ -114,12 +114,9 @@ class FlipWithText(BaseTransform):
             boxes[~results['gt_box_mask']] = 0
             results['gt_boxes'] = boxes
 
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(prob={self.prob})'
-
 
 @TRANSFORMS.register_module()
-class ResizeClip(BaseTransform):
+class ResizeClip(ClipTransform):
     """Resize all frames and boxes.
 
     Either to a short side (``short_side`` with ``max_size``, proportions
@@ -202,9 +199,3 @@ class ResizeClip(BaseTransform):
             new_width = max(int(width * factor + 0.5), 1)
             new_height = max(int(height * factor + 0.5), 1)
         return new_height, new_width
-
-    def __repr__(self) -> str:
-        return (f'{type(self).__name__}(short_side={self.short_side}, '
-                f'max_size={self.max_size}, scale={self.scale}, '
-                f'keep_ratio={self.keep_ratio}, '
-                f'interpolation={self.interpolation})')

@@ -4,16 +4,16 @@ import os
 from typing import Optional, Tuple, Union
 
 import numpy as np
-from mmcv.transforms import BaseTransform
 
 from costa_mm.registry import TRANSFORMS
 from costa_mm.structures import Tube
 from ..frame_cache import cache_path, nearest, read_cache, read_header
 from ..readers import BaseVideoReader, BehindEndError, VideoReadError
+from .base import ClipTransform
 
 
 @TRANSFORMS.register_module()
-class LoadVideoFrames(BaseTransform):
+class LoadVideoFrames(ClipTransform):
     """Decode the sampled frames, and only those, at their native size.
 
     Some containers list a frame or two more than they hold.  Sampled frames
@@ -141,15 +141,9 @@ class LoadVideoFrames(BaseTransform):
                 'in the wrong place; use the annotated version of the video '
                 'or correct the annotation')
 
-    def __repr__(self) -> str:
-        return (f'{type(self).__name__}(reader={self.reader}, '
-                f'cache_root={self.cache_root}, '
-                f'cache_tolerance={self.cache_tolerance}, '
-                f'tail_tolerance={self.tail_tolerance})')
-
 
 @TRANSFORMS.register_module()
-class LoadTubeAnnotations(BaseTransform):
+class LoadTubeAnnotations(ClipTransform):
     """Put the true tube on the sampled frames.
 
     Without a ground truth (testing) nothing is added.
@@ -213,6 +207,3 @@ class LoadTubeAnnotations(BaseTransform):
         """Frames may come from a cache that is smaller than the source."""
         (h, w), (ori_h, ori_w) = results['img_shape'], results['ori_shape']
         return np.array([w / ori_w, h / ori_h] * 2, dtype=np.float64)
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(max_gap={self.max_gap})'

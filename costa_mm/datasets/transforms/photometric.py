@@ -4,15 +4,15 @@ from typing import Tuple
 
 import cv2
 import numpy as np
-from mmcv.transforms import BaseTransform
 
 from costa_mm.registry import TRANSFORMS
+from .base import ClipTransform
 
 GRAY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 @TRANSFORMS.register_module()
-class ClipColorJitter(BaseTransform):
+class ClipColorJitter(ClipTransform):
     """Change brightness, contrast, saturation and hue of a whole clip.
 
     The factors are drawn once per clip, so colours do not flicker.  Off in
@@ -69,11 +69,6 @@ class ClipColorJitter(BaseTransform):
             out[i] = jitter(img, factors, shift, float(mean))
         results['imgs'] = out
         return results
-
-    def __repr__(self) -> str:
-        return (f'{type(self).__name__}(brightness={self.brightness}, '
-                f'contrast={self.contrast}, saturation={self.saturation}, '
-                f'hue={self.hue}, prob={self.prob})')
 
 
 def jitter(img: np.ndarray, factors: Tuple[float, float, float],

@@ -3,57 +3,14 @@
 from typing import Optional, Tuple
 
 import numpy as np
-from mmcv.transforms import BaseTransform
 
 from costa_mm.registry import TRANSFORMS
-
-
-def uniform_ids(start: int, end: int, num_frames: int) -> np.ndarray:
-    """Frames at equal distances, first and last included.
-
-    Args:
-        start (int): First candidate.
-        end (int): Candidate after the last one.
-        num_frames (int): Frames wanted; fewer candidates are all taken.
-
-    Returns:
-        np.ndarray: Increasing frames, (T, ), int64.
-    """
-    count = end - start
-    if count <= num_frames:
-        return np.arange(start, end, dtype=np.int64)
-    return start + np.linspace(0, count - 1, num_frames).astype(np.int64)
-
-
-def rate_ids(start: int, end: int, source_fps: float, fps: float,
-             keep_last: bool) -> np.ndarray:
-    """Frames at a lower rate.
-
-    A candidate f is kept when int(f * r) grows over that of the frame kept
-    before it, r being ``fps / source_fps``: the rule of the published
-    HC-STVG loaders.
-
-    Args:
-        start (int): First candidate, always kept.
-        end (int): Candidate after the last one.
-        source_fps (float): Frame rate of the video.
-        fps (float): Rate wanted.
-        keep_last (bool): Also keep the last candidate.
-
-    Returns:
-        np.ndarray: Increasing frames, (T, ), int64.
-    """
-    candidates = np.arange(start, end, dtype=np.int64)
-    ticks = (candidates * (fps / source_fps)).astype(np.int64)
-    keep = np.ones(len(candidates), dtype=bool)
-    keep[1:] = ticks[1:] > ticks[:-1]
-    if keep_last:
-        keep[-1] = True
-    return candidates[keep]
+from costa_mm.utils.frames import subsample, uniform_ids
+from .base import ClipTransform
 
 
 @TRANSFORMS.register_module()
-class SampleFrames(BaseTransform):
+class SampleFrames(ClipTransform):
     """Choose frames inside the segment of a sample.
 
     ``mode='uniform'`` takes ``num_frames`` at equal distances from first to
@@ -114,23 +71,14 @@ class SampleFrames(BaseTransform):
         if self.mode == 'uniform':
             ids = uniform_ids(start, end, self.num_frames)
         else:
-            ids = rate_ids(start, end, results['fps'], self.fps,
-                           self.keep_last)
-            if self.max_frames is not None and len(ids) > self.max_frames:
-                pick = np.arange(self.max_frames) * len(ids)
-                ids = ids[pick // self.max_frames]
+            ids = subsample(start, end, results['fps'], self.fps,
+                            self.max_frames, self.keep_last)
         results['frame_ids'] = ids
         return results
 
-    def __repr__(self) -> str:
-        return (f'{type(self).__name__}(mode={self.mode}, '
-                f'num_frames={self.num_frames}, fps={self.fps}, '
-                f'keep_last={self.keep_last}, skip_final={self.skip_final}, '
-                f'max_frames={self.max_frames})')
-
 
 @TRANSFORMS.register_module()
-class RandomTemporalCrop(BaseTransform):
+class RandomTemporalCrop(ClipTransform):
     """Drop frames before and behind the event; the event always stays whole.
 
     The new start is drawn evenly from the candidates before the event, the
@@ -200,7 +148,3 @@ class RandomTemporalCrop(BaseTransform):
         if last < count - 1:
             end = int(rng.integers(last + 1, count))
         return start, end + 1
-
-    def __repr__(self) -> str:
-        return (f'{type(self).__name__}(prob={self.prob}, '
-                f'level={self.level})')

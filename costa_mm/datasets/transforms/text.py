@@ -3,9 +3,8 @@
 import re
 from typing import Dict
 
-from mmcv.transforms import BaseTransform
-
 from costa_mm.registry import TRANSFORMS
+from .base import ClipTransform
 
 MIRROR_WORDS = (
     ('left', 'right'),
@@ -59,7 +58,7 @@ def mirror_words(sentence: str) -> str:
 
 
 @TRANSFORMS.register_module()
-class CleanSentence(BaseTransform):
+class CleanSentence(ClipTransform):
     """Bring a sentence into the form that the published loaders use.
 
     STCAT lower-cases all sentences and strips the punctuation of VidSTG's.
@@ -94,7 +93,3 @@ class CleanSentence(BaseTransform):
             text = re.sub(r"[^\w\s'-]|_", ' ', text)
         results['sentence'] = ' '.join(text.split()) or results['sentence']
         return results
-
-    def __repr__(self) -> str:
-        return (f'{type(self).__name__}(lower={self.lower}, '
-                f'strip_punctuation={self.strip_punctuation})')

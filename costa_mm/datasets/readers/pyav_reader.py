@@ -1,17 +1,15 @@
 # Copyright (c) costa_mm authors. All rights reserved.
-"""One open video in PyAV: an index of its frames, and jumps between them."""
+"""Reading with PyAV: an index of the frames, and jumps between them."""
 from typing import List, NamedTuple, Optional
 
+import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from costa_mm.compat import pixel_conversion_options
-from .readers import BehindEndError, VideoInfo, VideoReadError, unreadable
-
-try:
-    import av
-    from av.video.reformatter import VideoReformatter
-except ImportError as e:
-    raise ImportError('PyAV is not installed: `pip install av`') from e
+from costa_mm.registry import TRANSFORMS
+from .base import (BaseVideoReader, BehindEndError, VideoInfo, VideoReadError,
+                   unreadable)
 
 av.logging.set_level(None)  # errors reach the user as exceptions
 
@@ -347,3 +345,28 @@ class PyAVVideo:
         image = self._reformatter.reformat(
             frame, format='rgb24', **self._conversion).to_ndarray()
         return upright(image, int(frame.rotation))
+
+
+@TRANSFORMS.register_module()
+class PyAVReader(BaseVideoReader):
+    """Reads videos with PyAV (FFmpeg): the default.
+
+    The packets are listed once to know the time stamp of every frame; then
+    the decoder jumps to the key frame before each wanted frame, leaves out
+    H.264 pictures that neither are wanted nor referred to by another one,
+    and stops after the last wanted frame.  Only wanted frames become RGB.
+
+    Args:
+        num_threads (int): Decoding threads; 0 lets FFmpeg choose.
+    """
+
+    def __init__(self, *, num_threads: int = 1) -> None:
+        self.num_threads = num_threads
+
+    def _probe(self, path: str) -> VideoInfo:
+        with PyAVVideo(path, self.num_threads) as video:
+            return video.info()
+
+    def _read(self, path: str, ids: np.ndarray) -> np.ndarray:
+        with PyAVVideo(path, self.num_threads) as video:
+            return video.frames(ids)

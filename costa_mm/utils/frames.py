@@ -1,0 +1,57 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Which frames of a video are sampled."""
+from typing import Optional
+
+import numpy as np
+
+
+def uniform_ids(start: int, end: int, num_frames: int) -> np.ndarray:
+    """Frames at equal distances, first and last included.
+
+    Args:
+        start (int): First candidate.
+        end (int): Candidate after the last one.
+        num_frames (int): Frames wanted; fewer candidates are all taken.
+
+    Returns:
+        np.ndarray: Increasing frames, (T, ), int64.
+    """
+    count = end - start
+    if count <= num_frames:
+        return np.arange(start, end, dtype=np.int64)
+    return start + np.linspace(0, count - 1, num_frames).astype(np.int64)
+
+
+def subsample(start: int,
+              end: int,
+              source_fps: float,
+              fps: float,
+              max_frames: Optional[int] = None,
+              keep_last: bool = False) -> np.ndarray:
+    """Frames at a lower rate.
+
+    A candidate f is kept when int(f * r) grows over that of the frame kept
+    before it, r being ``fps / source_fps``: the rule of the published
+    HC-STVG loaders, and of TubeDETR's evaluator (with ``max_frames``).
+
+    Args:
+        start (int): First candidate, always kept.
+        end (int): Candidate after the last one; there may be none.
+        source_fps (float): Frame rate of the video.
+        fps (float): Rate wanted.
+        max_frames (int, optional): Of more frames, so many are picked evenly.
+        keep_last (bool): Also keep the last candidate.
+
+    Returns:
+        np.ndarray: Increasing frames, (T, ), int64.
+    """
+    candidates = np.arange(start, end, dtype=np.int64)
+    ticks = (candidates * (fps / source_fps)).astype(np.int64)
+    keep = np.ones(len(candidates), dtype=bool)
+    keep[1:] = ticks[1:] > ticks[:-1]
+    if keep_last:
+        keep[-1:] = True
+    ids = candidates[keep]
+    if max_frames is not None and len(ids) > max_frames:
+        ids = ids[np.arange(max_frames) * len(ids) // max_frames]
+    return ids
