@@ -2,17 +2,20 @@
 """Layers that several necks and heads share."""
 from .anchor_decoder import ANCHOR_EPS, AnchorDecoderLayer, refine_anchor
 from .attention import ConcatCrossAttention, MultiheadAttention
+from .cross_attention_block import CrossAttentionBlock
 from .cross_frame_decoder import CrossFrameDecoder, CrossFrameOutputs
 from .mlp import DropoutMLP
 from .positional_encoding import (box_sine_embedding, grid_sine_embedding,
                                   time_sine_embedding)
+from .region_pooling import covered_cells, masked_mean, pool_cells
 from .transformer import (FFN, CrossFrameLayer, TransformerEncoderLayer,
                           frame_key_mask)
 
 __all__ = [
     'ANCHOR_EPS', 'AnchorDecoderLayer', 'ConcatCrossAttention',
-    'CrossFrameDecoder', 'CrossFrameLayer', 'CrossFrameOutputs', 'DropoutMLP',
-    'FFN', 'MultiheadAttention', 'TransformerEncoderLayer',
-    'box_sine_embedding', 'frame_key_mask', 'grid_sine_embedding',
+    'CrossAttentionBlock', 'CrossFrameDecoder', 'CrossFrameLayer',
+    'CrossFrameOutputs', 'DropoutMLP', 'FFN', 'MultiheadAttention',
+    'TransformerEncoderLayer', 'box_sine_embedding', 'covered_cells',
+    'frame_key_mask', 'grid_sine_embedding', 'masked_mean', 'pool_cells',
     'refine_anchor', 'time_sine_embedding'
 ]

@@ -114,9 +114,23 @@ class AnchorDecoderLayer(BaseModule):
             tuple[Tensor, Tensor or None]: Content (B, T, C) and the weights
             of the cross-attention (B, T, S) where asked for.
         """
+        content = self.exchange(content, pos, memory)
+        return self.read(content, pos, sine, memory, need_weights)
+
+    def exchange(self, content: Tensor, pos: Tensor,
+                 memory: FusedMemory) -> Tensor:
+        """Inter-frame self-attention, (B, T, C) in and out."""
         query, key, value = self.self_inputs(content, pos)
         update, _ = self.self_attn(query, key, value, memory.frame_mask)
-        content = self.norm1(content + self.dropout(update))
+        return self.norm1(content + self.dropout(update))
+
+    def read(self,
+             content: Tensor,
+             pos: Tensor,
+             sine: Tensor,
+             memory: FusedMemory,
+             need_weights: bool = False) -> Tuple[Tensor, Optional[Tensor]]:
+        """Intra-frame cross-attention and FFN; as ``forward``."""
         update, weights = self._attend_own_frame(content, pos, sine, memory,
                                                  need_weights)
         content = self.norm2(content + self.dropout(update))
