@@ -29,6 +29,9 @@ MODELS = {
     'STVGDataPreprocessor': {},
     'SpatioTemporalGrounder': tiny_model.grounder_cfg(),
     'StridedGradResNet': dict(spatial=tiny_model.spatial_cfg()),
+    'TwoStreamResNet': tiny_model.two_stream_cfg(),
+    'MotionSwin': tiny_model.swin_cfg(),
+    'SubjectTextEncoder': tiny_model.text_cfg(),
 }
 TRANSFORMS = {
     'SampleFrames': dict(num_frames=4),

@@ -52,6 +52,23 @@ def backbone_cfg(**kwargs) -> dict:
         temporal=temporal_cfg()) | kwargs
 
 
+def swin_cfg(**kwargs) -> dict:
+    """A Video Swin, 64 channels at the end."""
+    return dict(
+        type='costa_mm.MotionSwin',
+        arch=dict(
+            embed_dims=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 1, 1]),
+        window_size=(2, 2, 2)) | kwargs
+
+
+def two_stream_cfg(**kwargs) -> dict:
+    """2D pathway and Video Swin."""
+    return dict(
+        type='costa_mm.TwoStreamResNet',
+        spatial=spatial_cfg(),
+        motion=swin_cfg()) | kwargs
+
+
 def text_cfg(**kwargs) -> dict:
     """A BERT with two layers, made from its config alone."""
     return dict(

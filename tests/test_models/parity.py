@@ -31,11 +31,11 @@ class IdentityBackbone(nn.Module):
 class StubText(nn.Module):
     """The language model's output as it was stored, then projection, norm."""
 
-    def __init__(self, hidden: Tensor, mask: Tensor) -> None:
+    def __init__(self, hidden: Tensor, mask: Tensor, channels: int) -> None:
         super().__init__()
         self.hidden, self.mask = hidden, mask
-        self.proj = nn.Linear(hidden.shape[-1], TINY['embed_dims'])
-        self.norm = nn.LayerNorm(TINY['embed_dims'], eps=1e-12)
+        self.proj = nn.Linear(hidden.shape[-1], channels)
+        self.norm = nn.LayerNorm(channels, eps=1e-12)
 
     def forward(self, sentences: List[str]) -> TextFeatures:
         # a sentence is the row of its hidden state
@@ -46,11 +46,11 @@ class StubText(nn.Module):
 
 def build(neck: nn.Module, head: nn.Module, rules: Rules,
           weights: Dict[str, Tensor], hidden: Tensor,
-          mask: Tensor) -> SpatioTemporalGrounder:
+          mask: Tensor, backbone: nn.Module = None) -> SpatioTemporalGrounder:
     """A grounder in eval mode that holds published tiny weights."""
     model = SpatioTemporalGrounder(
-        backbone=IdentityBackbone(),
-        text_encoder=StubText(hidden, mask),
+        backbone=IdentityBackbone() if backbone is None else backbone,
+        text_encoder=StubText(hidden, mask, neck.embed_dims),
         neck=neck,
         head=head)
     model.load_state_dict(rename(weights, rules).state)

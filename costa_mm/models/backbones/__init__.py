@@ -3,9 +3,11 @@
 from .collaborative_resnet import CollaborativeResNet
 from .connections import (ConcatConnection, HadamardConnection,
                           NormSumConnection)
+from .motion_swin import MotionSwin
 from .strided_grad_resnet import StridedGradResNet
+from .two_stream_resnet import TwoStreamResNet
 
 __all__ = [
     'CollaborativeResNet', 'ConcatConnection', 'HadamardConnection',
-    'NormSumConnection', 'StridedGradResNet'
+    'MotionSwin', 'NormSumConnection', 'StridedGradResNet', 'TwoStreamResNet'
 ]

@@ -180,7 +180,7 @@ class SpatioTemporalGrounder(BaseModel):
             ValueError: If there are neither one nor B videos.
         """
         metas = [sample.metainfo for sample in data_samples]
-        text = self.encode_text([meta['sentence'] for meta in metas])
+        text = self.encode_queries(metas)
         tubes = self._ground(visual, text, metas)
         for sample, tube in zip(data_samples, tubes):
             self._write_prediction(sample, tube)
@@ -214,7 +214,7 @@ class SpatioTemporalGrounder(BaseModel):
         step = batch_size or len(data_samples)
         chunks = [data_samples[i:i + step]
                   for i in range(0, len(data_samples), step)]
-        texts = [self.encode_text([s.sentence for s in c]) for c in chunks]
+        texts = [self.encode_queries([s.metainfo for s in c]) for c in chunks]
         found: List[List[SampledTube]] = []
         for inputs, ids in windows:
             visual = self.encode_video(inputs)
@@ -249,10 +249,18 @@ class SpatioTemporalGrounder(BaseModel):
         """Sentences to tokens (B, L, C)."""
         return self.text_encoder(sentences)
 
+    def encode_queries(self, metas: Sequence[dict]) -> TextFeatures:
+        """Sentences of samples, with their subjects where they are read."""
+        sentences = [meta['sentence'] for meta in metas]
+        if not getattr(self.text_encoder, 'reads_subjects', False):
+            return self.encode_text(sentences)
+        return self.text_encoder(sentences,
+                                 [meta.get('subject') for meta in metas])
+
     def fuse(self, inputs: VideoBatch,
              data_samples: List[TubeDataSample]) -> FusedMemory:
         """Everything up to the neck."""
-        text = self.encode_text([s.sentence for s in data_samples])
+        text = self.encode_queries([s.metainfo for s in data_samples])
         return self.neck(self.extract_video(inputs), text)
 
     @torch.no_grad()
@@ -276,7 +284,7 @@ class SpatioTemporalGrounder(BaseModel):
         """
         if not hasattr(self.head, 'need_attention'):
             raise ValueError(f'{type(self.head).__name__} shows no attention')
-        text = self.encode_text([s.sentence for s in data_samples])
+        text = self.encode_queries([s.metainfo for s in data_samples])
         visual = self.extract_video(inputs)
         before = self.head.need_attention
         self.head.need_attention = True

@@ -38,6 +38,8 @@ class CGSTVGHead(TwoStreamHead):
             as published: 0.5 is a probability of 0.62, -0.5 one of 0.38.
         corners (str): How a box goes to cells, see :func:`covered_cells`;
             published weights need 'ceil_right'.
+        motion_pos (bool): Whether the decoders' keys know the places of
+            motion cells; as published they know those of appearance only.
         span_dropout (float): Dropout of the start/end, actionness and
             confidence MLPs, their logits included.
         loss_confidence (dict, optional): Loss of the confidence; None for
@@ -54,6 +56,7 @@ class CGSTVGHead(TwoStreamHead):
                  context_confidence: float = 0.8,
                  context_attend: float = 0.5,
                  corners: str = 'round',
+                 motion_pos: bool = False,
                  span_dropout: float = 0.3,
                  loss_confidence: Optional[dict] = dict(
                      type='costa_mm.BoxConfidenceLoss', loss_weight=1.),
@@ -61,6 +64,7 @@ class CGSTVGHead(TwoStreamHead):
         self.context_giou = context_giou
         self.context_confidence = context_confidence
         self.context_attend = context_attend
+        self.motion_pos = motion_pos
         options = dict(corners=corners, dropout=span_dropout)
         super().__init__(
             span_dropout=span_dropout,
@@ -72,25 +76,33 @@ class CGSTVGHead(TwoStreamHead):
                 memory: FusedMemory,
                 targets: Optional[TubeTargets] = None) -> TubeOutputs:
         """Decode a batch; see :class:`BaseTubeHead`."""
+        memory = self.place(memory)
         temporal = self.forward_temporal(
             memory,
             need_time_weights=self.wants('time_attention', targets))
         attendance = self.attend(temporal.hidden)
         spatial = self.forward_spatial(memory, attendance[-1], targets,
                                        self.wants('cell_attention', targets))
-        extras = dict(
-            confidence=spatial.confidence,
-            context=spatial.chosen,
-            time_attention=temporal.time_weights,
-            cell_attention=self.fold_motion(spatial.attention, memory),
-            cell_mask=memory.cell_mask)
         return TubeOutputs(
             boxes=spatial.boxes,
             span_logits=self.span_head(temporal.hidden),
             frame_mask=memory.frame_mask,
             attendance=attendance,
-            extras={k: v
-                    for k, v in extras.items() if v is not None})
+            extras=dict(
+                confidence=spatial.confidence,
+                context=spatial.chosen,
+                time_attention=temporal.time_weights,
+                cell_attention=self.fold_motion(spatial.attention, memory),
+                cell_mask=memory.cell_mask))
+
+    def place(self, memory: FusedMemory) -> FusedMemory:
+        """The memory with the positions that the decoders see."""
+        if self.motion_pos:
+            return memory
+        count = memory.cell_mask[0].numel()
+        pos = memory.pos.clone()
+        pos[:, -count:] = 0
+        return memory._replace(pos=pos)
 
     def forward_spatial(self,
                         memory: FusedMemory,

@@ -8,8 +8,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from costa_mm.structures import FusedMemory
-from ..layers import (CrossAttentionBlock, DropoutMLP, covered_cells,
-                      pool_cells)
+from ..layers import CrossAttentionBlock, DropoutMLP, covered_cells, pool_cells
 from .stcat_decoder import STCATDecoderLayer
 
 # boxes (B, T, 4) and confidence (B, T) to the chosen frames (B, T), bool

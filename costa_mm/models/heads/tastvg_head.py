@@ -8,7 +8,7 @@ from costa_mm.registry import MODELS
 from costa_mm.structures import FusedMemory, TubeDataSample, TubeOutputs
 from ..layers import masked_mean
 from .attribute_labels import collect_labels
-from .target_queries import (Activation, Queries, TargetStream, chosen_or_all)
+from .target_queries import Activation, Queries, TargetStream, chosen_or_all
 from .targets import TubeTargets
 from .two_stream_head import TwoStreamHead
 
@@ -167,22 +167,20 @@ class TASTVGHead(TwoStreamHead):
             spatial_memory,
             content=self.repeat(queries.appearance, memory),
             need_weights=self.wants('cell_attention', targets))
-        extras = dict(
-            appearance_frames=scores.appearance,
-            motion_frames=scores.motion,
-            appearance_attributes=queries.appearance_attributes,
-            motion_attributes=queries.motion_attributes,
-            chosen=chosen,
-            time_attention=temporal.time_weights,
-            cell_attention=spatial.attention,
-            cell_mask=memory.cell_mask)
         return TubeOutputs(
             boxes=spatial.boxes,
             span_logits=self.span_head(temporal.hidden),
             frame_mask=memory.frame_mask,
             attendance=self.attend(temporal.hidden),
-            extras={k: v
-                    for k, v in extras.items() if v is not None})
+            extras=dict(
+                appearance_frames=scores.appearance,
+                motion_frames=scores.motion,
+                appearance_attributes=queries.appearance_attributes,
+                motion_attributes=queries.motion_attributes,
+                chosen=chosen,
+                time_attention=temporal.time_weights,
+                cell_attention=spatial.attention,
+                cell_mask=memory.cell_mask))
 
     # ---------------------------------------------------------------- steps
     @staticmethod

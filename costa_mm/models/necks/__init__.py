@@ -4,8 +4,9 @@ from .base_fusion_neck import BaseFusionNeck
 from .space_time_fusion_neck import SpaceTimeFusionNeck
 from .stcat_fusion_neck import STCATFusionNeck
 from .tubedetr_fusion_neck import TubeDETRFusionNeck
+from .two_stream_fusion_neck import TwoStreamFusionNeck
 
 __all__ = [
     'BaseFusionNeck', 'STCATFusionNeck', 'SpaceTimeFusionNeck',
-    'TubeDETRFusionNeck'
+    'TubeDETRFusionNeck', 'TwoStreamFusionNeck'
 ]
