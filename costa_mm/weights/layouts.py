@@ -11,6 +11,7 @@ import hashlib
 from typing import Dict, Iterable, NamedTuple, Optional, Tuple
 
 from .published_names import MDETR_ANCHOR, STCAT, TUBEDETR, Rules
+from .two_stream_names import CGSTVG, TASTVG
 
 
 class Layout(NamedTuple):
@@ -79,6 +80,8 @@ register_layout(
     Layout(
         'stcat',
         marks=('ground_decoder.template_generator.', 'temp_embed.'),
+        # code that grew from STCAT's still has its template
+        absent=('vid.', ),
         rules=STCAT,
         configs=('stcat_vidstg', 'stcat_hcstvg')))
 register_layout(
@@ -95,3 +98,15 @@ register_layout(
         absent=('sted_embed.', ),
         rules=MDETR_ANCHOR,
         whole=False))
+register_layout(
+    Layout(
+        'cgstvg',
+        marks=('vid.', 'ground_decoder.decoder.conf.', 'temp_embed.'),
+        rules=CGSTVG,
+        configs=('cgstvg_hcstvg', 'cgstvg_hcstvg_v2', 'cgstvg_vidstg')))
+register_layout(
+    Layout(
+        'tastvg',
+        marks=('vid.', 's_temporal_clas.', 'temp_embed.'),
+        rules=TASTVG,
+        configs=('tastvg_hcstvg', 'tastvg_hcstvg_v2', 'tastvg_vidstg')))

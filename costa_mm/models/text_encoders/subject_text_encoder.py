@@ -1,9 +1,12 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Text encoder that reads the subject before the sentence (TA-STVG)."""
-from typing import Optional, Sequence
+from typing import Optional, Sequence, Union
+
+import torch
 
 from costa_mm.registry import MODELS
 from costa_mm.structures import TextFeatures
+from .base_text_encoder import TextTokens, check_sentence
 from .hf_text_encoder import HFTextEncoder
 from .subjects import parse_subject
 
@@ -33,7 +36,7 @@ class SubjectTextEncoder(HFTextEncoder):
                 sentences: Sequence[str],
                 subjects: Optional[Sequence[Optional[str]]] = None
                 ) -> TextFeatures:
-        """Encode sentences.
+        """Both steps at once.
 
         Args:
             sentences (Sequence[str]): B sentences.
@@ -47,19 +50,28 @@ class SubjectTextEncoder(HFTextEncoder):
             ValueError: If a sentence is empty, or there are not as many
                 subjects.
         """
+        return self.encode(self.tokenize(sentences, subjects=subjects))
+
+    def tokenize(
+        self,
+        sentences: Sequence[str],
+        device: Optional[Union[str, torch.device]] = None,
+        subjects: Optional[Sequence[Optional[str]]] = None
+    ) -> TextTokens:
+        """Subjects and sentences to ids, see the base class."""
         subjects = [None] * len(sentences) if subjects is None else subjects
         if len(subjects) != len(sentences):
             raise ValueError(f'{len(sentences)} sentences have '
                              f'{len(subjects)} subjects')
-        return super().forward([
+        for i, sentence in enumerate(sentences):
+            check_sentence(sentence, f'sentence {i} of the batch')
+        return super().tokenize([
             self.prepend(sentence, subject)
             for sentence, subject in zip(sentences, subjects)
-        ])
+        ], device)
 
     def prepend(self, sentence: str, subject: Optional[str] = None) -> str:
-        """The text that is encoded; an empty sentence stays empty."""
+        """The text that is encoded."""
         if subject is None and self.parse:
             subject = parse_subject(sentence)
-        if not subject or not sentence.strip():
-            return sentence
-        return f'{subject} {sentence}'
+        return f'{subject} {sentence}' if subject else sentence
