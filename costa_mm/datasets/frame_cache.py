@@ -17,7 +17,7 @@ import numpy as np
 
 from costa_mm.utils import atomic_path
 
-MAGIC = b'COSTAFC2'
+MAGIC = b'COSTAFC3'
 # of both ends of a video that are looked at to tell it from others
 END_BYTES = 65536
 

@@ -12,7 +12,10 @@ from typing import (Any, Dict, Iterable, List, NoReturn, Optional, Sequence,
 import numpy as np
 from mmengine.logging import print_log
 
-VIDEO_SUFFIXES = ('.mp4', '.mkv', '.avi', '.webm', '.mov')
+#: What counts as a video in a folder, lower case.
+VIDEO_SUFFIXES = ('.mp4', '.mkv', '.avi', '.webm', '.mov', '.m4v', '.mpg',
+                  '.mpeg', '.wmv', '.flv', '.ts', '.mts', '.m2ts', '.3gp',
+                  '.ogv', '.gif')
 
 
 class LeftOut:

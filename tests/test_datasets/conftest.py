@@ -1,7 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Small videos whose frames show their own number."""
 import json
-import subprocess
 from fractions import Fraction
 from pathlib import Path
 from typing import Callable, Optional, Sequence
@@ -79,12 +78,6 @@ def break_last_packet(clip: Path, path: Path) -> Path:
             packet.stream = out
             target.mux(packet)
     return path
-
-
-def ffmpeg(*args: object) -> None:
-    """Run FFmpeg's command line, for what PyAV cannot write."""
-    exe = pytest.importorskip('imageio_ffmpeg').get_ffmpeg_exe()
-    subprocess.run([exe, '-v', 'error', '-y', *map(str, args)], check=True)
 
 
 @pytest.fixture(scope='session')

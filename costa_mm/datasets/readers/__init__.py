@@ -1,9 +1,8 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Video readers: exact frames by number, nothing read that is not asked for.
 
-A frame number counts decoded frames in presentation order from 0.  It says
-nothing about time: in a video with a variable frame rate frame 30 is the 31st
-picture, whenever it is shown.
+A frame number counts the pictures that a player shows, from 0; it says
+nothing about time (see :meth:`BaseVideoReader.times`).
 """
 from .base import BaseVideoReader, BehindEndError, VideoInfo, VideoReadError
 from .decord_reader import DecordReader

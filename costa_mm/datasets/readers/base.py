@@ -1,26 +1,21 @@
 # Copyright (c) costa_mm authors. All rights reserved.
-"""Video readers: exact frames by number, nothing read that is not asked for.
-
-A frame number counts decoded frames in presentation order from 0.  It says
-nothing about time: in a video with a variable frame rate frame 30 is the 31st
-picture, whenever it is shown.  Every reader turns rotated videos upright, so
-that boxes and pixels agree with what a player shows.
-"""
+"""What every video reader promises."""
 import os
 from abc import ABCMeta, abstractmethod
-from typing import NamedTuple, Sequence
+from typing import NamedTuple, Optional, Sequence
 
 import numpy as np
 
 
 class VideoInfo(NamedTuple):
-    """What a container says of its video stream.
+    """Facts of a video as it is shown.
 
     Attributes:
-        num_frames (int): Number of frames that the container lists.  Some
-            containers list a frame or two more than can be decoded.
-        fps (float): Average frame rate.
-        width (int): Width of the upright frame in pixels.
+        num_frames (int): Number of frames.  Some containers list a frame or
+            two more than can be decoded.
+        fps (float): Nominal frame rate: one over the usual time between two
+            frames, whatever gaps there are.
+        width (int): Width of the upright frame in (square) pixels.
         height (int): Height of the upright frame in pixels.
     """
     num_frames: int
@@ -56,12 +51,17 @@ class BehindEndError(IndexError):
 class BaseVideoReader(metaclass=ABCMeta):
     """A way to get frames out of a video file.
 
+    Frame k is the same picture in every reader and whatever else is asked:
+    the k-th, from 0, of those that a player shows, in the order in which it
+    shows them.  Pictures before the first one that can be decoded are not
+    counted.  Frames are upright, not mirrored, and their pixels are square.
+
     A reader keeps nothing open between two calls: it can be copied to worker
     processes and leaks no file handle.
     """
 
     def probe(self, path: str) -> VideoInfo:
-        """Size, length and rate of a video, without decoding it.
+        """Size, length and rate of a video.
 
         Raises:
             FileNotFoundError: If there is no such file.
@@ -94,6 +94,23 @@ class BaseVideoReader(metaclass=ABCMeta):
                              'from 0')
         return self._read(path, ids)
 
+    def times(self, path: str) -> np.ndarray:
+        """When each frame is shown, from the presentation times.
+
+        Args:
+            path (str): The video file.
+
+        Returns:
+            np.ndarray: Seconds after the first frame, (N + 1, ), increasing;
+            the last one is the end of the last frame.
+        """
+        info = self.probe(path)
+        return np.arange(info.num_frames + 1) / info.fps
+
+    def pixel_aspect(self, path: str) -> float:
+        """Width over height of a stored pixel; frames are read square."""
+        return 1.0
+
     @abstractmethod
     def _probe(self, path: str) -> VideoInfo:
         """See :meth:`probe`; the file exists."""
@@ -119,3 +136,35 @@ def unreadable(path: str, reason: object) -> VideoReadError:
         f'cannot decode {path} ({size} bytes): {text[:300]} -- the file is '
         "broken or no video; fetch it again, or give the dataset on_error="
         "'skip'")
+
+
+class Clip:
+    """The frames asked for, each put in its places as it is decoded.
+
+    Args:
+        path (str): The video, for messages.
+        ids (np.ndarray): Frames asked for, in any order, (T, ).
+    """
+
+    def __init__(self, path: str, ids: np.ndarray) -> None:
+        self.path = path
+        self.ids = ids
+        #: (T, H, W, 3), uint8, once a frame has come
+        self.images: Optional[np.ndarray] = None
+
+    def put(self, number: int, image: np.ndarray) -> None:
+        """Take a frame over.
+
+        Args:
+            number (int): Its number in the video.
+            image (np.ndarray): (H, W, 3), uint8.
+
+        Raises:
+            VideoReadError: If it is of another size than those before.
+        """
+        if self.images is None:
+            self.images = np.empty((len(self.ids), ) + image.shape, np.uint8)
+        if image.shape != self.images.shape[1:]:
+            raise unreadable(self.path, 'the frame size changes')
+        for place in np.flatnonzero(self.ids == number):
+            self.images[place] = image

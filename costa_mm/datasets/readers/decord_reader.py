@@ -32,7 +32,9 @@ def decord_is_exact(path: str, size: int, mtime: int) -> bool:
     the last picture it has for one that cannot be decoded.  With open groups
     of pictures, edit lists, packets without time stamps or a container that
     promises more frames than it holds it returns other frames than asked,
-    silently (tried with 0.6.0; see also dmlc/decord#54, #195 and #373).
+    silently (tried with 0.6.0; see also dmlc/decord#54, #195 and #373).  It
+    neither mirrors pictures nor makes their pixels square, and has other
+    colours for interlaced ones.
 
     Args:
         path (str): The video.
@@ -42,9 +44,8 @@ def decord_is_exact(path: str, size: int, mtime: int) -> bool:
     Returns:
         bool: False where PyAV has to read the file.
     """
-    with PyAVVideo(path) as video:
-        index = video.index()
-        return index.plain and video.tail_is_whole(index)
+    with PyAVVideo(path, accept_truncated=True) as video:
+        return video.is_plain()
 
 
 @TRANSFORMS.register_module()
@@ -62,10 +63,13 @@ class DecordReader(PyAVReader):
             of pictures first (once per file and process), and read it with
             PyAV where decord would return other frames than asked (see
             :func:`decord_is_exact`) or is not installed.
+        accept_truncated (bool): As in :class:`PyAVReader`.
     """
 
-    def __init__(self, *, num_threads: int = 1, exact: bool = True) -> None:
-        super().__init__(num_threads=num_threads)
+    def __init__(self, *, num_threads: int = 1, exact: bool = True,
+                 accept_truncated: bool = False) -> None:
+        super().__init__(
+            num_threads=num_threads, accept_truncated=accept_truncated)
         self.exact = exact
 
     def _read(self, path: str, ids: np.ndarray) -> np.ndarray:

@@ -1,127 +1,41 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Reading with PyAV: an index of the frames, and jumps between them."""
-from typing import List, NamedTuple, Optional
+import os
+import zlib
+from functools import lru_cache
+from typing import Iterator, List, Optional, Set
 
 import av
 import numpy as np
+from av.video.frame import PictureType
 from av.video.reformatter import VideoReformatter
 
 from costa_mm.compat import pixel_conversion_options
 from costa_mm.registry import TRANSFORMS
-from .base import (BaseVideoReader, BehindEndError, VideoInfo, VideoReadError,
-                   unreadable)
+from .base import (BaseVideoReader, BehindEndError, Clip, VideoInfo,
+                   VideoReadError, unreadable)
+from .display import (display_matrix, pixel_aspect, shown_stream, square_shape,
+                      upright)
+from .frame_index import (FrameIndex, Packets, clock_parts, index_from_frames,
+                          index_from_packets, nominal_rate, shown_seconds,
+                          typical_step)
+from .h264 import is_disposable, nal_prefix
+from .promise import missing_bytes
 
 av.logging.set_level(None)  # errors reach the user as exceptions
 
-
-class FrameIndex(NamedTuple):
-    """What the packets of a stream say of its frames.
-
-    Attributes:
-        pts (np.ndarray, optional): Time stamps in presentation order, (N, ),
-            int64; None where the container has none for some frame, and
-            frames can only be counted.
-        key_pts (np.ndarray): Time stamps of key frames, increasing.
-        leading (bool): Whether a frame that is shown before a key frame is
-            stored after it (open groups of pictures).
-        hidden (bool): Whether some packets are cut away by an edit list.
-        count (int): Number of shown frames that the packets promise.
-    """
-    pts: Optional[np.ndarray]
-    key_pts: np.ndarray
-    leading: bool
-    hidden: bool
-    count: int
-
-    @property
-    def plain(self) -> bool:
-        """Whether frame i is simply packet i in order of time stamps, and
-        every group of pictures stands on its own."""
-        return self.pts is not None and not self.leading and not self.hidden
+#: Larger pictures are mistakes of the file; 8K has half as many pixels.
+MAX_PIXELS = 2**26
+#: A container may list so many frames more than it holds.
+TAIL_TOLERANCE = 3
+#: In broadcast files a longer step (seconds) is a clock that starts anew.
+MAX_STEP = 10
 
 
-def upright(image: np.ndarray, rotation: int) -> np.ndarray:
-    """Turn a picture as its rotation flag demands.
-
-    Args:
-        image (np.ndarray): (H, W, 3).
-        rotation (int): Degrees, counterclockwise, a multiple of 90.
-
-    Returns:
-        np.ndarray: (H', W', 3).
-    """
-    turns = round(rotation / 90) % 4
-    return np.rot90(image, turns) if turns else image
-
-
-def nal_prefix(context: 'av.CodecContext') -> int:
-    """Bytes of the length before each unit of an H.264 packet.
-
-    Returns:
-        int: 0 for other codecs and for streams with start codes.
-    """
-    extra = context.extradata or b''
-    if context.name != 'h264' or len(extra) < 5 or extra[0] != 1:
-        return 0
-    return (extra[4] & 3) + 1
-
-
-def is_disposable(packet: bytes, prefix: int) -> bool:
-    """Whether no other picture refers to the picture of an H.264 packet.
-
-    Its slices then all have ``nal_ref_idc`` 0 (ITU-T H.264, 7.4.1).  FFmpeg
-    could skip such frames itself (``skip_frame``), but then it also passes
-    over broken packets without an error.
-
-    Args:
-        packet (bytes): Units with a length before each.
-        prefix (int): Bytes of that length.
-
-    Returns:
-        bool: False too if the packet is broken.
-    """
-    at, slices = 0, 0
-    while at + prefix < len(packet):
-        size = int.from_bytes(packet[at:at + prefix], 'big')
-        unit = packet[at + prefix]
-        if 1 <= unit & 31 <= 5:
-            if unit >> 5 & 3:
-                return False
-            slices += 1
-        at += prefix + size
-    return slices > 0 and at == len(packet)
-
-
-class Clip:
-    """The frames asked for, each put in its places as it is decoded.
-
-    Args:
-        path (str): The video, for messages.
-        ids (np.ndarray): Frames asked for, in any order, (T, ).
-    """
-
-    def __init__(self, path: str, ids: np.ndarray) -> None:
-        self.path = path
-        self.ids = ids
-        #: (T, H, W, 3), uint8, once a frame has come
-        self.images: Optional[np.ndarray] = None
-
-    def put(self, number: int, image: np.ndarray) -> None:
-        """Take a frame over.
-
-        Args:
-            number (int): Its number in the video.
-            image (np.ndarray): (H, W, 3), uint8.
-
-        Raises:
-            VideoReadError: If it is of another size than those before.
-        """
-        if self.images is None:
-            self.images = np.empty((len(self.ids), ) + image.shape, np.uint8)
-        if image.shape != self.images.shape[1:]:
-            raise unreadable(self.path, 'the frame size changes')
-        for place in np.flatnonzero(self.ids == number):
-            self.images[place] = image
+@lru_cache(maxsize=64)
+def _remembered(path: str, size: int, mtime: int, partial: bool) -> list:
+    """Place for the index of a file, so that it is made once."""
+    return []
 
 
 class PyAVVideo:
@@ -131,32 +45,53 @@ class PyAVVideo:
         path (str): The file.
         num_threads (int): Threads that decode and convert; 0 lets FFmpeg
             choose.
+        accept_truncated (bool): Take what is there of a file whose header
+            promises more.
 
     Raises:
-        VideoReadError: If the file is not a video.
+        VideoReadError: If the file is not a video, or not a whole one.
     """
 
-    def __init__(self, path: str, num_threads: int = 1) -> None:
+    def __init__(self, path: str, num_threads: int = 1,
+                 accept_truncated: bool = False) -> None:
         self.path = path
         self.num_threads = num_threads
+        self.accept_truncated = accept_truncated
         self._reformatter = VideoReformatter()
         self._conversion = pixel_conversion_options(num_threads)
-        self._index: Optional[FrameIndex] = None
         self.container = None
+        stat = os.stat(path)
+        self._index: List[FrameIndex] = _remembered(
+            path, stat.st_size, stat.st_mtime_ns, accept_truncated)
+        self.truncated = missing_bytes(path)
+        if self.truncated and not accept_truncated:
+            raise unreadable(
+                path, f'its header promises {self.truncated} bytes more: the '
+                'download or recording broke off; a reader with '
+                'accept_truncated=True takes what is there')
         self._open()
 
     def _open(self) -> None:
+        """Open the file, or go back to its start."""
         self.close()
         try:
             # the file name is a path, never an FFmpeg option or a protocol
             self.container = av.open(f'file:{self.path}')
-            self.stream = self.container.streams.video[0]
+            self.stream = shown_stream(self.container)
         except (av.FFmpegError, IndexError, ValueError) as e:
             self.close()
             raise unreadable(self.path, e) from None
-        self.stream.codec_context.thread_count = self.num_threads
+        context = self.stream.codec_context
+        if context is None:
+            raise unreadable(self.path, 'no decoder for its video')
+        if context.width * context.height > MAX_PIXELS:
+            raise unreadable(self.path, f'a picture of {context.width} x '
+                             f'{context.height} pixels')
+        context.thread_count = self.num_threads
         if self.num_threads != 1:  # slices alone rarely give any work
             self.stream.thread_type = 'FRAME'
+        self.aspect = pixel_aspect(self.stream)
+        self._begun = False
 
     def __enter__(self) -> 'PyAVVideo':
         return self
@@ -171,202 +106,318 @@ class PyAVVideo:
             self.container = None
 
     def index(self) -> FrameIndex:
-        """List the packets, without decoding.
+        """Its pictures: from the packets where they tell all, else decoded.
 
         Raises:
             VideoReadError: If the file is broken.
         """
-        if self._index is not None:
-            return self._index
-        pts: List[Optional[int]] = []
-        keys, highest, leading, hidden = [], None, False, False
+        if not self._index:
+            packets = self._packets()
+            context = self.stream.codec_context
+            if not self.truncated and packets.tell_all(
+                    self.container.format.name, context.name,
+                    context.has_b_frames):
+                self._index.append(index_from_packets(packets))
+            else:
+                self._index.append(self._decoded_index(packets, True))
+        return self._index[0]
+
+    def _distrust(self) -> FrameIndex:
+        """The index after the packets have turned out to be wrong."""
+        self._index[:] = [self._decoded_index(self._packets(), False)]
+        return self._index[0]
+
+    def _decoded_index(self, packets: Packets, trusted: bool) -> FrameIndex:
+        pts, sums, error = [], {}, None
         try:
-            for packet in self.container.demux(self.stream):
-                if not packet.size:
-                    continue
-                if packet.is_discard:
-                    hidden = True
-                else:
-                    pts.append(packet.pts)
-                if packet.pts is None:
-                    continue
-                if packet.is_keyframe:
-                    keys.append(packet.pts)
-                    highest = packet.pts
-                elif highest is not None and packet.pts < highest:
-                    leading = True
-        except av.FFmpegError as e:
-            raise unreadable(self.path, e) from None
-        known = None not in pts and len(set(pts)) == len(pts)
+            for frame in self._decode_all():
+                pts.append(frame.pts)
+                if frame.key_frame and trusted:
+                    sums[frame.pts] = self._checksum(frame)
+        except VideoReadError as e:
+            error = str(e)
         if not pts:
+            raise unreadable(self.path, error or 'no frame can be decoded')
+        return index_from_frames(packets, self.container.format.name, pts,
+                                 sums, error, trusted)
+
+    def _packets(self) -> Packets:
+        """List the packets, without decoding."""
+        packets = Packets([], [], [], [])
+        self._rewind()
+        for packet in self._demux():
+            if packet.size:
+                packets.pts.append(packet.pts)
+                packets.dts.append(packet.dts)
+                packets.keys.append(packet.is_keyframe)
+                packets.hidden.append(packet.is_discard)
+        if not packets.pts:
             raise unreadable(self.path, 'no frame in the video stream')
-        self._index = FrameIndex(
-            np.sort(np.array(pts, dtype=np.int64)) if known else None,
-            np.sort(np.array(keys, dtype=np.int64)), leading, hidden,
-            len(pts))
-        return self._index
+        return packets
 
     def info(self) -> VideoInfo:
         """Size, length and rate."""
+        height, width = self.frames(np.zeros(1, np.int64)).shape[1:3]
         index = self.index()
-        self._open()
-        first = next(self._decode(), None)
-        if first is None:
-            raise unreadable(self.path, 'no frame can be decoded')
-        height, width = self._to_rgb(first).shape[:2]
-        return VideoInfo(index.count, self._rate(index), width, height)
+        if index.error and index.lost > TAIL_TOLERANCE:
+            raise unreadable(
+                self.path, f'{index.lost} frames after frame '
+                f'{len(index.pts) - 1} do not decode: {index.error}')
+        return VideoInfo(len(index.pts), 1 / self._step(), width, height)
 
-    def _rate(self, index: FrameIndex) -> float:
-        """Average frame rate.
+    def times(self) -> np.ndarray:
+        """See :meth:`BaseVideoReader.times`."""
+        return shown_seconds(self._clock_parts(),
+                             float(self.stream.time_base), self._step())
 
-        Containers are wrong about variable rates; their own figure, which is
-        the exact fraction, is used where it agrees with the time stamps.
-        """
-        stated = self.stream.average_rate or self.stream.guessed_rate
-        if index.pts is not None and index.count > 1:
-            seconds = float(index.pts[-1] - index.pts[0])
-            seconds *= float(self.stream.time_base)
-            measured = (index.count - 1) / seconds
-            if not stated or abs(float(stated) / measured - 1) > 0.02:
-                return measured
-        if not stated:
+    def _clock_parts(self) -> List[np.ndarray]:
+        return clock_parts(self.index(),
+                           MAX_STEP / float(self.stream.time_base))
+
+    def _step(self) -> float:
+        """Usual seconds between two frames."""
+        step = typical_step(self._clock_parts())
+        rate = nominal_rate(
+            step and step * float(self.stream.time_base),
+            (self.stream.average_rate, self.stream.guessed_rate,
+             self.stream.base_rate))
+        if not rate:
             raise unreadable(self.path, 'the frame rate is unknown')
-        return float(stated)
+        return 1 / rate
 
-    def tail_is_whole(self, index: FrameIndex) -> bool:
-        """Whether every frame behind the last key frame can be decoded.
-
-        Args:
-            index (FrameIndex): Of this video, with time stamps.
-        """
-        self._open()
-        if not len(index.key_pts):
+    def is_plain(self) -> bool:
+        """Whether every reader can be trusted with it: frame i is packet i,
+        and the last group of pictures is whole."""
+        index = self.index()
+        if not (index.plain and self.aspect == 1
+                and self.stream is self.container.streams.video[0]):
             return False
+        self._rewind()
         key = index.key_pts[-1]
-        promised = int((index.pts >= key).sum())
         try:
             if len(index.key_pts) > 1:
                 self.container.seek(int(key), stream=self.stream)
-            found = sum(
-                f.pts is not None and f.pts >= key for f in self._decode())
+            tail = [f for f in self._decode() if f.pts and f.pts >= key]
         except (av.FFmpegError, VideoReadError):
             return False
-        return found == promised
+        return len(tail) == (index.pts >= key).sum() and not any(
+            frame.interlaced_frame or display_matrix(frame) is not None
+            for frame in tail)
 
     def frames(self, ids: np.ndarray) -> np.ndarray:
         """Decode frames (see :meth:`BaseVideoReader.read`)."""
-        index = self.index()
-        if ids.max() >= index.count:
-            raise BehindEndError(self.path, int(ids.max()), index.count)
-        wanted = np.unique(ids)
         clip = Clip(self.path, ids)
-        found = False
-        if index.pts is not None:
-            self._open()
-            found = self._by_time(index, wanted, clip)
-        if not found:  # no or unreliable time stamps
-            self._open()
-            self._by_counting(wanted, clip)
+        index = self._checked_index(ids)
+        if index.seekable and not self._by_jumping(index, np.unique(ids),
+                                                   clip):
+            self._distrust()
+            index = self._checked_index(ids)
+        if not index.seekable:
+            self._by_counting(set(ids.tolist()), clip)
         return clip.images
 
-    def _by_time(self, index: FrameIndex, wanted: np.ndarray,
-                 clip: 'Clip') -> bool:
+    def _checked_index(self, ids: np.ndarray) -> FrameIndex:
+        index, last = self.index(), int(ids.max())
+        if last < len(index.pts):
+            return index
+        if index.error and last < len(index.pts) + index.lost:
+            raise unreadable(self.path, index.error)
+        raise BehindEndError(self.path, last, len(index.pts))
+
+    def _by_jumping(self, index: FrameIndex, wanted: np.ndarray,
+                    clip: Clip) -> bool:
         """Frames by time stamp, jumping over whole groups of pictures.
 
         Returns:
-            bool: False if a frame is not found where the packets promise it.
+            bool: False if other pictures come than the index promises.
         """
-        frame_of = {int(index.pts[i]): int(i) for i in wanted}
-        keys = index.key_pts
-        at = np.searchsorted(keys, index.pts[wanted], side='right') - 1
-        for n, key in enumerate(np.unique(at)):
-            group = {int(index.pts[i]) for i in wanted[at == key]}
-            if key > 0:
-                try:
-                    self.container.seek(int(keys[key]), stream=self.stream)
-                except av.FFmpegError:
-                    return False
-            elif n > 0:
+        groups = np.searchsorted(
+            index.key_pts, index.pts[wanted], side='right') - 1
+        self._rewind()
+        for key in np.unique(groups):
+            numbers = wanted[groups == key]
+            try:
+                if key > 0:
+                    self._seek(index, key)
+                found = self._group(index, numbers, key > 0, clip)
+            except av.FFmpegError:  # no seeking in such a file
                 return False
-            for frame in self._decode(group):
-                if frame.pts is None:
-                    return False
-                if frame.pts in group:
-                    clip.put(frame_of[frame.pts], self._to_rgb(frame))
-                    group.discard(frame.pts)
-                if not group:
-                    break
-                if frame.pts > max(group):
-                    return False
-            if group:
+            if not found:
                 return False
         return True
 
-    def _by_counting(self, wanted: np.ndarray, clip: 'Clip') -> None:
+    def _seek(self, index: FrameIndex, key: int) -> None:
+        # MPEG's streams are searched for decoding times
+        times = index.key_dts if 'mpeg' in self.container.format.name else \
+            index.key_pts
+        self.container.seek(int(times[key]), stream=self.stream)
+
+    def _group(self, index: FrameIndex, numbers: np.ndarray, sought: bool,
+               clip: Clip) -> bool:
+        """Frames from one start of decoding; every picture is compared with
+        the one that the index promises at its place."""
+        wanted = {int(index.pts[i]): int(i) for i in numbers}
+        skipped: Set[int] = set()
+        at = None if sought else 0
+        for frame in self._decode(wanted, skipped, sought):
+            if at is None:
+                at = int(np.searchsorted(index.pts, self._start))
+            if sought and frame.pts is not None and frame.pts < self._start:
+                continue  # shown before the key frame, refers to others
+            while at < len(index.pts) and index.pts[at] in skipped:
+                at += 1
+            if at == len(index.pts) or frame.pts != index.pts[at]:
+                return False
+            if sought and frame.pts == self._start and not self._is_start(
+                    index, frame):
+                return False
+            if frame.pts in wanted:
+                clip.put(wanted.pop(frame.pts), self._to_rgb(frame))
+            if not wanted:
+                return True
+            at += 1
+        return False
+
+    def _is_start(self, index: FrameIndex, frame: 'av.VideoFrame') -> bool:
+        """Whether a key frame needs no other, and is the one it should be.
+
+        Time stamps alone do not prove it: in MPEG's program streams they
+        belong to the next picture after a jump.
+        """
+        if frame.pict_type != PictureType.I:
+            return False
+        return (index.key_sums is None
+                or index.key_sums.get(frame.pts) == self._checksum(frame))
+
+    def _by_counting(self, numbers: Set[int], clip: Clip) -> None:
         """Frames by number, decoding everything before them."""
-        numbers = {int(i) for i in wanted}
         last, count = max(numbers), 0
-        for count, frame in enumerate(self._decode(), 1):
+        for count, frame in enumerate(self._decode_all(), 1):
             if count - 1 in numbers:
                 clip.put(count - 1, self._to_rgb(frame))
             if count > last:
                 return
-        raise BehindEndError(self.path, int(wanted.max()), count)
+        raise BehindEndError(self.path, last, count)
 
-    def _decode(self, wanted: Optional[set] = None):
+    def _rewind(self) -> None:
+        if self._begun:
+            self._open()
+
+    def _demux(self) -> Iterator['av.Packet']:
+        """Packets of the stream from here on."""
+        self._begun = True
+        try:
+            for packet in self.container.demux(self.stream):
+                if not (self.truncated and packet.is_corrupt):
+                    yield packet
+        except av.FFmpegError as e:
+            if not self.truncated:
+                raise unreadable(self.path, e) from None
+
+    def _decode_all(self) -> Iterator['av.VideoFrame']:
+        """All frames, from the first one that can be decoded."""
+        self._rewind()
+        return self._decode()
+
+    def _decode(self, wanted: Optional[dict] = None,
+                skipped: Optional[Set[int]] = None,
+                sought: bool = False) -> Iterator['av.VideoFrame']:
         """Decoded frames from here on.
 
         Frames that no other frame refers to are not decoded unless they are
         wanted; that changes no pixel of the others.
 
         Args:
-            wanted (set[int], optional): Time stamps that must come; None
-                decodes everything.
+            wanted (dict, optional): Time stamps that must come; None decodes
+                everything.
+            skipped (set[int], optional): Takes the time stamps of frames
+                that are not decoded.
+            sought (bool): Whether the file was sought: decoding then starts
+                at the next key frame; its time stamp is ``self._start``.
         """
         context = self.stream.codec_context
         prefix = nal_prefix(context) if wanted is not None else 0
-        try:
-            for packet in self.container.demux(self.stream):
-                if (prefix and packet.size and packet.pts not in wanted
-                        and is_disposable(bytes(packet), prefix)):
+        waiting, begun, error = sought, sought, None
+        for packet in self._demux():
+            if waiting and packet.size:
+                if not packet.is_keyframe:
                     continue
-                yield from packet.decode()
+                waiting, self._start = False, packet.pts
+            if (prefix and packet.size and packet.pts not in wanted
+                    and is_disposable(bytes(packet), prefix)):
+                skipped.add(packet.pts)
+                continue
+            try:
+                for frame in packet.decode():
+                    begun = True
+                    yield frame
+            except av.FFmpegError as e:
+                if begun:  # what comes behind is painted over it
+                    error = e
+                    break
+        if error is None:
             return
-        except av.FFmpegError as e:
-            error = e
         try:  # what was decoded before the broken packet and waits its turn
             yield from context.decode(None)
         except av.FFmpegError:
             pass
-        # what comes behind it would be painted over by concealment
         raise unreadable(self.path, error)
 
+    def _checksum(self, frame: 'av.VideoFrame') -> int:
+        return zlib.crc32(np.ascontiguousarray(self._to_rgb(frame)))
+
     def _to_rgb(self, frame: 'av.VideoFrame') -> np.ndarray:
+        height, width = square_shape(frame.height, frame.width, self.aspect)
         image = self._reformatter.reformat(
-            frame, format='rgb24', **self._conversion).to_ndarray()
-        return upright(image, int(frame.rotation))
+            frame, width=width, height=height, format='rgb24',
+            **self._conversion).to_ndarray()
+        return upright(image, display_matrix(frame))
 
 
 @TRANSFORMS.register_module()
 class PyAVReader(BaseVideoReader):
     """Reads videos with PyAV (FFmpeg): the default.
 
-    The packets are listed once to know the time stamp of every frame; then
-    the decoder jumps to the key frame before each wanted frame, leaves out
-    H.264 pictures that neither are wanted nor referred to by another one,
-    and stops after the last wanted frame.  Only wanted frames become RGB.
+    The packets are listed to know the time stamp of every frame; then the
+    decoder jumps to the key frame before each wanted frame, leaves out H.264
+    pictures that neither are wanted nor referred to by another one, and stops
+    after the last wanted frame.  Only wanted frames become RGB.
+
+    Every decoded picture is compared with what the packets promise.  Where
+    they do not tell everything (AVI, MPEG streams, recordings that begin
+    between key frames) or turn out to be wrong, the video is decoded from
+    its start once, to know its frames, and if need be for every call.
 
     Args:
         num_threads (int): Decoding threads; 0 lets FFmpeg choose.
+        accept_truncated (bool): Take what is there of a file whose header
+            promises more (a download that broke off) instead of refusing it.
     """
 
-    def __init__(self, *, num_threads: int = 1) -> None:
+    def __init__(self, *, num_threads: int = 1,
+                 accept_truncated: bool = False) -> None:
         self.num_threads = num_threads
+        self.accept_truncated = accept_truncated
+
+    def _video(self, path: str) -> PyAVVideo:
+        return PyAVVideo(path, self.num_threads, self.accept_truncated)
 
     def _probe(self, path: str) -> VideoInfo:
-        with PyAVVideo(path, self.num_threads) as video:
+        with self._video(path) as video:
             return video.info()
 
     def _read(self, path: str, ids: np.ndarray) -> np.ndarray:
-        with PyAVVideo(path, self.num_threads) as video:
+        with self._video(path) as video:
             return video.frames(ids)
+
+    def times(self, path: str) -> np.ndarray:
+        """See :meth:`BaseVideoReader.times`."""
+        self._check_exists(path)
+        with self._video(path) as video:
+            return video.times()
+
+    def pixel_aspect(self, path: str) -> float:
+        """See :meth:`BaseVideoReader.pixel_aspect`."""
+        self._check_exists(path)
+        with self._video(path) as video:
+            return video.aspect

@@ -9,6 +9,7 @@ from costa_mm.registry import TRANSFORMS
 from costa_mm.structures import Tube
 from ..frame_cache import cache_path, nearest, read_cache, read_header
 from ..readers import BaseVideoReader, BehindEndError, VideoReadError
+from ..readers.display import square_shape
 from .base import ClipTransform
 
 
@@ -18,6 +19,10 @@ class LoadVideoFrames(ClipTransform):
 
     Some containers list a frame or two more than they hold.  Sampled frames
     behind the last one that can be decoded are dropped, not replaced.
+
+    Frames have square pixels.  Where the annotation gives the size of a video
+    with other pixels as it is stored, its boxes count stored pixels:
+    ``ori_shape`` is then the stored size.
 
     With ``cache_root``, a video that ``cache_videos.py`` has stored there is
     read from the cache: already resized, with ``frame_ids`` set to the stored
@@ -77,10 +82,9 @@ class LoadVideoFrames(ClipTransform):
             imgs, ids = self._read(results)
             found = imgs, ids, imgs.shape[1:3]
         imgs, ids, ori_shape = found
-        self._check_size(results, *ori_shape)
         results['imgs'] = imgs
         results['frame_ids'] = ids
-        results['ori_shape'] = tuple(ori_shape)
+        results['ori_shape'] = self._annotated_shape(results, *ori_shape)
         results['img_shape'] = imgs.shape[1:3]
         results['flip'] = False
         return results
@@ -131,15 +135,20 @@ class LoadVideoFrames(ClipTransform):
             f'{error}: the annotation belongs to another version of the '
             'video, or the video is cut off') from error
 
-    @staticmethod
-    def _check_size(results: dict, height: int, width: int) -> None:
-        known = (results.get('height'), results.get('width'))
-        if None not in known and known != (height, width):
-            raise VideoReadError(
-                f"{results['video_path']} is {width} x {height}, its "
-                f'annotation says {known[1]} x {known[0]}: boxes would be '
-                'in the wrong place; use the annotated version of the video '
-                'or correct the annotation')
+    def _annotated_shape(self, results: dict, height: int,
+                         width: int) -> Tuple[int, int]:
+        """Height and width in whose pixels boxes are annotated."""
+        known, path = (results.get('height'), results.get('width')), results[
+            'video_path']
+        if None in known or known == (height, width):
+            return height, width
+        if square_shape(*known,
+                        self.reader.pixel_aspect(path)) == (height, width):
+            return known
+        raise VideoReadError(
+            f'{path} is {width} x {height}, its annotation says {known[1]} x '
+            f'{known[0]}: boxes would be in the wrong place; use the '
+            'annotated version of the video or correct the annotation')
 
 
 @TRANSFORMS.register_module()

@@ -1,0 +1,206 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Which pictures a video has, when they are shown, where to start decoding."""
+from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence
+
+import numpy as np
+
+#: Containers that store the presentation time of every packet.
+_WITH_TIMES = ('mov,mp4,m4a,3gp,3g2,mj2', 'matroska,webm', 'flv')
+#: Codecs of which such containers hold exactly one shown picture per packet.
+_PICTURE_PER_PACKET = ('h264', 'hevc', 'av1', 'libdav1d', 'libaom-av1',
+                       'vp9', 'libvpx-vp9', 'mjpeg', 'prores', 'ffv1')
+#: Containers that are cut and joined as they are, with the clocks they have.
+_BROADCAST = ('mpegts', 'mpeg')
+
+
+class Packets(NamedTuple):
+    """What the packets of a stream say, in order of storage.
+
+    Attributes:
+        pts (list[int, optional]): Presentation times.
+        dts (list[int, optional]): Decoding times.
+        keys (list[bool]): Whether decoding can start there.
+        hidden (list[bool]): Whether an edit list cuts the picture away.
+    """
+    pts: List[Optional[int]]
+    dts: List[Optional[int]]
+    keys: List[bool]
+    hidden: List[bool]
+
+    def tell_all(self, container: str, codec: str, delays: bool) -> bool:
+        """Whether they tell every picture's place, without decoding.
+
+        They do where the container stores a presentation time for every
+        picture, and nothing is shown that cannot be decoded.  Where decoding
+        and presentation have the same order although the codec may reorder,
+        the container (AVI and what was made from it) may have no presentation
+        times at all.
+
+        Args:
+            container (str): FFmpeg's name of the format.
+            codec (str): FFmpeg's name of the decoder.
+            delays (bool): Whether the decoder may reorder pictures.
+        """
+        if (container not in _WITH_TIMES or codec not in _PICTURE_PER_PACKET
+                or None in self.pts or not self.keys or not self.keys[0]):
+            return False
+        dts = np.array([d for d in self.dts if d is not None])
+        reordered = (np.diff(self.pts) < 0).any()
+        return (len(set(self.pts)) == len(self.pts)
+                and bool((np.diff(dts) > 0).all())
+                and min(self.pts) == self.pts[0]
+                and bool(reordered or not delays))
+
+
+class FrameIndex(NamedTuple):
+    """The pictures of a video in the order in which they are shown.
+
+    Attributes:
+        pts (np.ndarray): Their time stamps, (N, ), int64; increasing where
+            ``seekable``.
+        key_pts (np.ndarray): Time stamps of key frames, increasing, (K, ).
+        key_dts (np.ndarray): Their decoding times, (K, ).
+        seekable (bool): Whether a picture can be found by its time stamp;
+            if not, everything before it is decoded and counted.
+        key_sums (dict[int, int], optional): Checksum of the picture at each
+            time stamp where decoding may start; None where packets alone
+            tell which one it is.
+        restarts (bool): Whether the clock may start anew or jump within the
+            file.
+        plain (bool): Whether frame i is packet i in order of time stamps and
+            every group of pictures stands on its own.
+        error (str, optional): Why decoding stopped after the last picture.
+        lost (int): Packets after it.
+    """
+    pts: np.ndarray
+    key_pts: np.ndarray
+    key_dts: np.ndarray
+    seekable: bool
+    key_sums: Optional[Dict[int, int]] = None
+    restarts: bool = False
+    plain: bool = False
+    error: Optional[str] = None
+    lost: int = 0
+
+
+def _keys(packets: Packets) -> np.ndarray:
+    """Presentation and decoding times of key frames, (2, K), by time."""
+    keys = [(p, p if d is None else d)
+            for p, d, key in zip(packets.pts, packets.dts, packets.keys)
+            if key and p is not None]
+    return np.array(sorted(keys), dtype=np.int64).reshape(-1, 2).T
+
+
+def index_from_packets(packets: Packets) -> FrameIndex:
+    """Index of a video whose packets tell all."""
+    pts = np.array(packets.pts, dtype=np.int64)
+    hidden = np.array(packets.hidden)
+    newest_key = np.maximum.accumulate(
+        np.where(packets.keys, pts, pts.min()))
+    return FrameIndex(
+        np.sort(pts[~hidden]), *_keys(packets), seekable=True,
+        plain=not hidden.any() and bool((pts >= newest_key).all()))
+
+
+def index_from_frames(packets: Packets, container: str,
+                      pts: Sequence[Optional[int]], key_sums: Dict[int, int],
+                      error: Optional[str], trusted: bool) -> FrameIndex:
+    """Index of a video that was decoded from its start to its end.
+
+    Args:
+        packets (Packets): Of the video.
+        container (str): FFmpeg's name of the format.
+        pts (Sequence[int, optional]): Time stamps of the decoded pictures.
+        key_sums (dict[int, int]): Checksums of the key frames among them.
+        error (str, optional): Why decoding stopped early.
+        trusted (bool): Whether to jump by time stamps where they fit; False
+            after they have failed.
+    """
+    known = None not in pts
+    times = np.array(pts if known else range(len(pts)), dtype=np.int64)
+    seekable = (trusted and known and bool((np.diff(times) > 0).all())
+                and set(pts) <= set(packets.pts))
+    dts = np.array([d for d in packets.dts if d is not None])
+    lost = len(packets.pts) - sum(packets.hidden) - len(pts)
+    return FrameIndex(
+        times, *_keys(packets), seekable=seekable, key_sums=key_sums,
+        restarts=container in _BROADCAST or bool((np.diff(dts) < 0).any()),
+        error=error, lost=max(lost, 0))
+
+
+def clock_parts(index: FrameIndex, longest: float) -> List[np.ndarray]:
+    """Time stamps, in pieces that go by one clock.
+
+    Args:
+        index (FrameIndex): Of the video.
+        longest (float): A step over more units is a new clock as well.
+
+    Returns:
+        list[np.ndarray]: Increasing time stamps, each (N_i, ); their lengths
+        sum up to the number of pictures.
+    """
+    if not index.restarts:
+        return [np.sort(index.pts)]
+    steps = np.diff(index.pts)
+    return np.split(index.pts,
+                    np.flatnonzero((steps < 0) | (steps > longest)) + 1)
+
+
+def typical_step(parts: Sequence[np.ndarray]) -> Optional[float]:
+    """The usual distance of two pictures, in units of the time stamps.
+
+    The median, and where time stamps are rounded the mean of the steps that
+    differ from it by rounding.
+
+    Args:
+        parts (Sequence[np.ndarray]): See :func:`clock_parts`.
+
+    Returns:
+        float or None: None where there are no two different ones.
+    """
+    steps = np.concatenate([np.diff(part) for part in parts])
+    steps = steps[steps > 0]
+    if not len(steps):
+        return None
+    return float(steps[np.abs(steps - np.median(steps)) <= 1].mean())
+
+
+def nominal_rate(step: Optional[float],
+                 stated: Iterable[Optional[float]]) -> Optional[float]:
+    """Frame rate of a video.
+
+    Args:
+        step (float, optional): Usual seconds between two pictures.
+        stated (Iterable[float, optional]): Rates that the container states:
+            exact fractions, but wrong where the rate varies.
+
+    Returns:
+        float or None: The stated rate nearest to the measured one if they
+        agree to 1 %, else the measured one; None where nothing is known.
+    """
+    rates = [float(rate) for rate in stated if rate]
+    if step is None:
+        return rates[0] if rates else None
+    best = min(rates, key=lambda rate: abs(rate * step - 1), default=0.)
+    return best if abs(best * step - 1) <= 0.01 else 1 / step
+
+
+def shown_seconds(parts: Sequence[np.ndarray], unit: float,
+                  step: float) -> np.ndarray:
+    """When pictures are shown.
+
+    Args:
+        parts (Sequence[np.ndarray]): See :func:`clock_parts`.
+        unit (float): Seconds of one unit of the time stamps.
+        step (float): Usual seconds between two pictures; taken where a clock
+            starts anew and for the last picture.
+
+    Returns:
+        np.ndarray: Seconds after the first picture, (N + 1, ), the last
+        being the end of the last picture.
+    """
+    seconds, start = [], 0.0
+    for part in parts:
+        seconds.append((part - part[0]) * unit + start)
+        start = seconds[-1][-1] + step
+    return np.concatenate([*seconds, [start]])
