@@ -23,7 +23,8 @@ def tool(monkeypatch):
     DefaultScope._instance_dict.clear()
     DefaultScope._instance_dict.update(before)
     for name in [n for n in sys.modules
-                 if n.split('.')[0] in ('benchmark', 'benchmarking')]:
+                 if n.split('.')[0] in ('benchmark', 'benchmarking',
+                                     'benchmark_loading')]:
         del sys.modules[name]
 
 
@@ -72,17 +73,21 @@ def test_published_way_gives_the_same_features(tool, config):
     assert out['difference'][f'{config} fp32'] > 0  # not the same code
 
 
-def test_training_is_compared_by_time_alone(tool, config):
+def test_training_is_compared_by_time_alone(tool, config, capsys):
     """Every way of attention draws its own dropout."""
     out = tool('benchmarking.measuring').compare(
         [spec(tool, config, m, 'train') for m in ('fp32+published', 'fp32')],
         2)
     assert out['difference'] == {}
     assert [len(times) for times in out['rounds'].values()] == [2, 2]
-    text = tool('benchmarking.tables').compared_table(
-        [spec(tool, config, 'fp32', 'train')], out, 2)
-    lines = text.splitlines()
+    tool('benchmark').main(
+        [config, '--task', 'train', '--mode', 'fp32', 'fp32+published',
+         '--frames', '3', '--size', '32x48', '--device', 'cpu', '--compare',
+         '--alone-rounds', '0', '--rounds', '2', '--threads',
+         str(torch.get_num_threads())])
+    lines = capsys.readouterr().out.strip().splitlines()[2:-2]
     assert 'median of 2' in lines[0] and len(lines) == 6
+    assert lines[4].split('|')[5].strip() == '-'
     assert all(line.count('|') == 6 for line in lines[2:])
 
 
@@ -100,11 +105,12 @@ def test_nothing_alone(tool, config, monkeypatch, capsys):
 
 
 def test_published_parts(tool, config):
-    make_subject = tool('benchmarking.subjects').make_subject
+    make_subject = tool('benchmarking.subjects').Subject
     model = make_subject(spec(tool, config, 'fp32+published')).model
     kinds = {type(m).__name__ for m in model.modules()}
-    assert {'PublishedNorm2d', 'PublishedNorm3d', 'PublishedAttention',
-            'PublishedCrossAttention'} <= kinds
+    assert {'PublishedBatchNorm2d', 'PublishedBatchNorm3d',
+            'PublishedMultiheadAttention',
+            'PublishedConcatCrossAttention'} <= kinds
     assert not {'BatchNorm2d', 'MultiheadAttention',
                 'FoldingConv2d'} & kinds
     ours = make_subject(spec(tool, config, 'fp32')).model
@@ -113,17 +119,19 @@ def test_published_parts(tool, config):
 
 
 def test_published_norm_is_a_frozen_batch_norm(tool):
-    published = tool('benchmarking.published')
+    run_as_published = tool('benchmarking.subjects').run_as_published
     norm = nn.BatchNorm2d(4).eval().requires_grad_(False)
     norm.running_mean.copy_(torch.tensor([0., 1., -2., .5]))
     norm.running_var.copy_(torch.tensor([1., 2., .5, 4.]))
     norm.weight.copy_(torch.tensor([1., .5, 2., -1.]))
     x = torch.randn(2, 4, 5, 5)
     want = norm(x)
-    torch.testing.assert_close(
-        published.run_as_published(nn.Sequential(norm))(x), want)
+    model = nn.Sequential(norm)
+    run_as_published(model)
+    assert type(norm).__name__ == 'PublishedBatchNorm2d'
+    torch.testing.assert_close(model(x), want)
     with pytest.raises(ValueError, match='no frozen'):
-        published.run_as_published(nn.Sequential(nn.BatchNorm2d(4)))
+        run_as_published(nn.Sequential(nn.BatchNorm2d(4)))
 
 
 @pytest.mark.parametrize('mode', ['fp32', 'bf16+cp'])
@@ -137,7 +145,7 @@ def test_a_training_step_is_measured_with_its_parts(tool, config, mode):
                  'backward', 'step', 'update_parameters'):
         assert 0 < parts[name] < 60
     assert parts['backbone.spatial'] < parts['backbone']
-    model = tool('benchmarking.subjects').make_subject(
+    model = tool('benchmarking.subjects').Subject(
         spec(tool, config, 'fp32')).model
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     # weights, gradients, two moments, average
@@ -150,10 +158,10 @@ def test_folding_and_checkpointing_keep_less(tool, config):
     measuring = tool('benchmarking.measuring')
     subjects = tool('benchmarking.subjects')
     live = {
-        mode: measuring.count(subjects.make_subject(
-            spec(tool, config, mode, 'train', frames=6)._replace(
-                size=(192, 192))))['live_bytes']
+        mode: measuring.count(subject.run, subject.state)['live_bytes']
         for mode in ('fp32+plain', 'fp32', 'fp32+cp')
+        for subject in [subjects.Subject(spec(
+            tool, config, mode, 'train', frames=6)._replace(size=(192, 192)))]
     }
     assert live['fp32'] < 0.85 * live['fp32+plain']
     assert live['fp32+cp'] < live['fp32']
@@ -162,9 +170,10 @@ def test_folding_and_checkpointing_keep_less(tool, config):
 @pytest.mark.parametrize('mode', ['fp32', 'bf16+cp'])
 def test_counting_without_computing(tool, config, mode):
     own = spec(tool, config, mode, 'train', frames=6)._replace(size=(96, 96))
-    counted = tool('benchmarking.counting').count_training(own)
-    subject = tool('benchmarking.subjects').make_subject(own)
-    real = tool('benchmarking.measuring').count(subject)
+    counted = tool('benchmarking.measuring').count_training(own)
+    subject = tool('benchmarking.subjects').Subject(own)
+    real = tool('benchmarking.measuring').count(
+        subject.run, subject.state)
     assert counted['flops'] == real['flops']
     assert counted['live_bytes'] == pytest.approx(real['live_bytes'], rel=0.1)
     trained = sum(p.numel() for p in subject.model.parameters()
@@ -181,7 +190,7 @@ def test_count_only_is_for_training(tool, config, capsys):
 
 
 def test_live_memory_by_hand(tool):
-    live = tool('benchmarking.live_memory').LiveMemory
+    live = tool('benchmarking.measuring').LiveMemory
     x = torch.randn(1000)
     with live([x]) as memory:
         y = x * 2
@@ -238,10 +247,9 @@ def test_bad_arguments(tool, config, args, capsys):
 
 
 def test_loading_is_timed_by_transform(tool, config, monkeypatch):
-    loading = tool('benchmarking.loading')
-    monkeypatch.setattr(loading, 'SECONDS', 1)
+    loading = tool('benchmark_loading')
     monkeypatch.setattr(loading, 'SHAPE', (96, 128))
-    out = loading.loading_times(config, 1)
+    out = loading.loading_times(config, 1, seconds=1)
     assert list(out) == ['train']
     assert list(out['train']) == [
         'SampleFrames', 'LoadVideoFrames', 'LoadTubeAnnotations',

@@ -14,7 +14,9 @@ TOOL = (
 @pytest.fixture(scope='module')
 def tool():
     pytest.importorskip('imageio_ffmpeg')
-    return runpy.run_path(str(TOOL))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(TOOL.parent))
+        return runpy.run_path(str(TOOL))
 
 
 @pytest.mark.parametrize('segment', [(0, 60), (30, 50)])
@@ -45,7 +47,7 @@ def test_rounds_are_run_in_turn(tool, capsys):
     times = tool['measure']({n: way(n) for n in names}, 3)
     assert calls == names * 4  # one warm-up
     assert all(len(values) == 3 for values in times.values())
-    tool['table']('a title', times)
+    tool['print_times']('a title', times)
     said = capsys.readouterr().out
     assert 'a title' in said and all(name in said for name in names)
 

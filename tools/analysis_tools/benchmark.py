@@ -26,82 +26,86 @@ Tables are Markdown.
 import argparse
 import json
 import os
+import re
 import time
 from itertools import product
-from typing import Dict, List, Tuple
+from pathlib import Path
+from typing import Callable, Dict, List, Optional, Tuple
 
 import torch
-from benchmarking.counting import count_training
-from benchmarking.loading import loading_times
-from benchmarking.machine import describe, matmul_rate
-from benchmarking.measuring import compare, measure_alone
+from benchmark_loading import loading_times
+from benchmarking.machine import Table, describe, matmul_rate
+from benchmarking.measuring import compare, count_training, measure_alone
 from benchmarking.subjects import Spec
-from benchmarking.tables import (compared_table, counted_row, head_of_counted,
-                                 head_of_rows, loading_table, parts_of, row_of)
+
+from costa_mm.utils.files import write_json
+
+MODE = re.compile(r'(fp32|tf32|bf16)'
+                  r'(\+(cp|compile|published|plain|chunk[1-9]\d*))*')
+#: Columns of a :class:`Spec`, with their widths.
+SPEC = dict(config=14, task=8, T=3, size=7, B=2, mode=14)
 
 
-def parse_args(argv=None) -> argparse.Namespace:
+def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('configs', nargs='+', help='config files')
-    parser.add_argument(
-        '--task',
-        nargs='+',
-        default=['predict'],
+    add = parser.add_argument
+    add('configs', nargs='+', help='config files')
+    add('--task', nargs='+', default=['predict'],
         choices=('predict', 'train', 'backbone', 'loading'))
-    parser.add_argument(
-        '--mode',
-        nargs='+',
-        default=['fp32'],
+    add('--mode', nargs='+', type=parse_mode, default=['fp32'],
         help='precision (fp32, tf32, bf16) and options: +cp (checkpoints '
         'activations), +compile, +chunkN (frames at a time), +plain (norms '
         'not folded, channels first), +published (the published way)')
-    parser.add_argument(
-        '--frames', nargs='+', type=int, default=[64], metavar='T')
-    parser.add_argument(
-        '--size', nargs='+', type=parse_size, default=[(224, 398)],
+    add('--frames', nargs='+', type=int, default=[64], metavar='T')
+    add('--size', nargs='+', type=parse_size, default=[(224, 398)],
         metavar='HxW')
-    parser.add_argument('--batch', nargs='+', type=int, default=[1])
-    parser.add_argument(
-        '--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--threads', type=int, default=torch.get_num_threads())
-    parser.add_argument(
-        '--rounds', type=int, default=5, help='the median counts')
-    parser.add_argument(
-        '--alone-rounds',
-        type=int,
+    add('--batch', nargs='+', type=int, default=[1])
+    add('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    add('--threads', type=int, default=torch.get_num_threads())
+    add('--rounds', type=int, default=5, help='the median counts')
+    add('--alone-rounds', type=int,
         help='rounds of what is measured alone, 0 for none of it; by default '
         '--rounds')
-    parser.add_argument(
-        '--compare',
-        action='store_true',
+    add('--compare', action='store_true',
         help='also measure all configs and modes in turn in one process')
-    parser.add_argument(
-        '--count-only',
-        action='store_true',
+    add('--count-only', action='store_true',
         help='memory and operations of training steps, without computing '
         'them: for any size on any machine')
-    parser.add_argument('--json', help='write the figures here as well')
+    add('--json', help='write the figures here as well')
     args = parser.parse_args(argv)
     if args.alone_rounds is None:
         args.alone_rounds = args.rounds
-    if args.rounds < 1 or args.alone_rounds < 0:
-        parser.error('--rounds is not positive')
     try:
-        for spec in specs_of(args):
-            spec.check()
-            if args.count_only and (spec.task, spec.device) != ('train',
-                                                                'cpu'):
-                raise ValueError('--count-only is for --task train --device '
-                                 'cpu')
+        check_args(args)
     except ValueError as e:
         parser.error(str(e))
+    return args
+
+
+def check_args(args: argparse.Namespace) -> None:
+    """Refuse what cannot be measured.
+
+    Raises:
+        ValueError: Names the argument.
+    """
+    if args.rounds < 1 or args.alone_rounds < 0:
+        raise ValueError('--rounds is not positive')
+    for spec in specs_of(args):
+        if args.count_only and (spec.task, spec.device) != ('train', 'cpu'):
+            raise ValueError('--count-only is for --task train --device cpu')
     for config in args.configs:
         if not os.path.isfile(config):
-            parser.error(f'there is no config file {config}')
-    return args
+            raise ValueError(f'there is no config file {config}')
+
+
+def parse_mode(text: str) -> str:
+    """The mode, if it is one."""
+    if not MODE.fullmatch(text):
+        raise argparse.ArgumentTypeError(f'{text!r} is not {MODE.pattern}')
+    return text
 
 
 def parse_size(text: str) -> Tuple[int, int]:
@@ -131,59 +135,55 @@ class Report:
         device (str): Device of the run.
     """
 
-    def __init__(self, path: str, device: str) -> None:
+    def __init__(self, path: Optional[str], device: str) -> None:
         self.path = path
         self.data = dict(
             machine=describe(device), matmul={}, rows={}, compared={},
             counted={}, loading={})
         if path and os.path.isfile(path):
-            with open(path, encoding='utf-8') as f:
-                self.data.update(json.load(f))
+            self.data.update(json.loads(Path(path).read_text('utf-8')))
 
-    def get(self, section: str, key: str, make) -> dict:
-        """A figure, measured unless it is there."""
+    def get(self, section: str, key: str, make: Callable, *args) -> dict:
+        """A figure, ``make(*args)`` unless it is there."""
         part = self.data[section]
         if key not in part:
-            part[key] = make()
+            part[key] = make(*args)
             if self.path:
-                os.makedirs(
-                    os.path.dirname(os.path.abspath(self.path)),
-                    exist_ok=True)
-                temporary = f'{self.path}.tmp'
-                with open(temporary, 'w', encoding='utf-8') as f:
-                    json.dump(self.data, f, indent=1)
-                os.replace(temporary, self.path)
+                write_json(self.data, self.path, indent=1)
         return part[key]
 
 
-def key_of(spec: Spec) -> str:
-    """What identifies a row."""
-    return ' '.join((spec.config, spec.mode, spec.task, str(spec.frames),
-                     'x'.join(map(str, spec.size)), str(spec.batch),
-                     spec.device))
+def gib(count: int) -> str:
+    """Bytes for a table."""
+    return f'{count / 2**30:.2f}'
 
 
 def print_rows(specs: List[Spec], report: Report,
                args: argparse.Namespace) -> None:
     """Measure what is missing and print one line for each, then parts."""
-    precisions = sorted({spec.precision for spec in specs})
-    rates = {
-        p: report.get('matmul', p, lambda p=p: matmul_rate(args.device, p))
-        for p in precisions
-    }
-    for name, rate in rates.items():
-        print(f'matrix products, {name}: {rate / 1e12:.3f} TFLOP/s')
-    print(f'\n{head_of_rows()}')
+    rates = {}
+    for p in sorted({spec.precision for spec in specs}):
+        rates[p] = report.get('matmul', p, matmul_rate, args.device, p)
+        print(f'matrix products, {p}: {rates[p] / 1e12:.3f} TFLOP/s')
+    print()
+    table = Table(**SPEC, s=8, peak_GiB=8, live_GiB=8, TFLOP=7, of_rate=7)
+    parts = []
     for spec in specs:
-        row = report.get(
-            'rows', key_of(spec), lambda spec=spec: measure_alone(
-                spec, args.alone_rounds, args.threads))
-        print(row_of(spec, row, rates[spec.precision]), flush=True)
-    print('\nSeconds of parts:\n')
-    for spec in specs:
-        row = report.data['rows'][key_of(spec)]
-        if 'error' not in row:
-            print(parts_of(spec, row))
+        row = report.get('rows', spec.key, measure_alone, spec,
+                         args.alone_rounds, args.threads)
+        if 'error' in row:
+            table.row(*spec.cells, row['error'][:60])
+            continue
+        cells = [f"{row['seconds']:.3f}", gib(row['peak_bytes'])]
+        if row['flops']:
+            share = row['flops'] / row['seconds'] / rates[spec.precision]
+            cells += [gib(row['live_bytes']), f"{row['flops'] / 1e12:.3f}",
+                      f'{share:.1%}']
+        table.row(*spec.cells, *cells)
+        parts.append('- {}, {}, {} x {}, batch {}, {}: '.format(*spec.cells) +
+                     ', '.join(f'{n} {s:.3f}'
+                               for n, s in row['parts'].items()))
+    print('\nSeconds of parts:\n', *parts, sep='\n')
 
 
 def print_compared(specs: List[Spec], report: Report,
@@ -195,38 +195,49 @@ def print_compared(specs: List[Spec], report: Report,
     for own in groups.values():
         if len(own) < 2:
             continue
-        out = report.get('compared', ' | '.join(map(key_of, own)),
-                         lambda own=own: compare(own, args.rounds))
-        print(f'\n{compared_table(own, out, args.rounds)}', flush=True)
+        out = report.get('compared', ' | '.join(spec.key for spec in own),
+                         compare, own, args.rounds)
+        _, task, frames, size, batch, _ = own[0].cells
+        print(f'\n{task}, {frames} frames of {size.replace("x", " x ")}, '
+              f'batch {batch}, in turn, median of {args.rounds}:\n')
+        table = Table(config=14, mode=14, s=8, ratio=6, outputs=12)
+        for name, seconds in out['seconds'].items():
+            config, mode = name.split(' ')
+            outputs = out['difference'].get(name)
+            table.row(Path(config).stem, mode, f'{seconds:.3f}',
+                      f"{out['ratio'][name]:.3f}",
+                      '-' if outputs is None else f'{outputs:.1e}')
 
 
 def print_counted(specs: List[Spec], report: Report) -> None:
     """Memory and operations of steps that are not computed."""
-    print(f'\n{head_of_counted()}')
+    print()
+    table = Table(**SPEC, live_GiB=8, states=8, TFLOP=8)
     for spec in specs:
-        out = report.get('counted', key_of(spec),
-                         lambda spec=spec: count_training(spec))
-        print(counted_row(spec, out), flush=True)
+        out = report.get('counted', spec.key, count_training, spec)
+        table.row(*spec.cells, gib(out['live_bytes']),
+                  gib(out['state_bytes']), f"{out['flops'] / 1e12:.3f}")
 
 
 def print_loading(args: argparse.Namespace, report: Report) -> None:
     """Seconds of every transform of the pipelines."""
     for config in args.configs:
-        out = report.get('loading', config,
-                         lambda config=config: loading_times(
-                             config, args.rounds))
+        out = report.get('loading', config, loading_times, config,
+                         args.rounds)
         for split, rows in out.items():
-            print(f'\n{loading_table(config, split, rows)}', flush=True)
+            print(f'\nloading, {Path(config).stem}, {split}, one process:\n')
+            table, total = Table(transform=24, s=8, share=6), sum(rows.values())
+            for name, seconds in [*rows.items(), ('all', total)]:
+                table.row(name, f'{seconds:.4f}', f'{seconds / total:.1%}')
 
 
-def main(argv=None) -> None:
+def main(argv: Optional[List[str]] = None) -> None:
     """Measure and print."""
     args = parse_args(argv)
     torch.set_num_threads(args.threads)
     began = time.time()
     report = Report(args.json, args.device)
-    machine = report.data['machine']
-    print(', '.join(f'{k} {v}' for k, v in machine.items()))
+    print(', '.join(f'{k} {v}' for k, v in report.data['machine'].items()))
     specs = specs_of(args)
     if args.count_only:
         print_counted(specs, report)

@@ -10,29 +10,28 @@ the same windows, each in a process of its own, whose peak memory is told.
 """
 import argparse
 import itertools
-import json
-import multiprocessing
 import os
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from itertools import chain, islice, repeat
 from typing import Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
+from benchmarking.machine import peak_bytes, run_alone
 
 from costa_mm.evaluation import span_iou
 from costa_mm.synthetic import (ENCODING, Sample, Settings, draw_sample,
                                 render_frames)
 from costa_mm.synthetic.scene import find_matches
+from costa_mm.utils.files import write_json
 from costa_mm.visualization import write_video
 
 MINUTE = 60
 
 
-class LongVideo(NamedTuple):
-    """A sequence of shots, one of which is asked for.
+class ShotSequence(NamedTuple):
+    """A long video of shots, one of which is asked for.
 
     Attributes:
         shots (list[Sample]): All shots, of equal length.  In every other
@@ -66,78 +65,68 @@ class LongVideo(NamedTuple):
         return islice(rendered, start - first * length, stop - first * length)
 
 
-def parse_args(argv=None) -> argparse.Namespace:
+def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file')
-    parser.add_argument(
-        'checkpoint',
-        nargs='?',
+    add = parser.add_argument
+    add('config', help='config file')
+    add('checkpoint', nargs='?',
         help='without one the weights are random: memory and time only')
-    parser.add_argument('--minutes', type=float, default=10)
-    parser.add_argument(
-        '--event-minute', type=int, default=8, help='counted from 0')
-    parser.add_argument('--number', type=int, default=4, help='of videos')
-    parser.add_argument('--first', type=int, default=0, help='test sample')
-    parser.add_argument('--level', default='easy')
-    parser.add_argument(
-        '--around',
-        choices=('rest', 'shots'),
-        default='rest',
+    add('--minutes', type=float, default=10)
+    add('--event-minute', type=int, default=8, help='counted from 0')
+    add('--number', type=int, default=4, help='of videos')
+    add('--first', type=int, default=0, help='test sample')
+    add('--level', default='easy')
+    add('--around', choices=('rest', 'shots'), default='rest',
         help='what surrounds the event: its scene at rest, or other shots')
-    parser.add_argument('--seed', type=int, default=0, help='of the shots')
-    parser.add_argument(
-        '--fps', type=int, default=10, help='frame rate of the videos')
-    parser.add_argument(
-        '--rate', type=float, default=3.2, help='sampled frames per second')
-    parser.add_argument(
-        '--window', type=int, default=16, help='frames of a window')
-    parser.add_argument('--overlap', type=int, default=8)
-    parser.add_argument('--device', default='cpu')
-    parser.add_argument('--json', help='write the figures here as well')
+    add('--seed', type=int, default=0, help='of the shots')
+    add('--fps', type=int, default=10, help='frame rate of the videos')
+    add('--rate', type=float, default=3.2, help='sampled frames per second')
+    add('--window', type=int, default=16, help='frames of a window')
+    add('--overlap', type=int, default=8)
+    add('--device', default='cpu')
+    add('--json', help='write the figures here as well')
     args = parser.parse_args(argv)
     if not 0 <= args.event_minute < args.minutes:
         parser.error('--event-minute lies behind the end of the video')
     return args
 
 
-def make_video(settings: Settings, index: int, minutes: float,
-               event_minute: int, around: str = 'rest') -> LongVideo:
-    """Choose the shots of a video.
-
-    Args:
-        settings (Settings): Of the shots.
-        index (int): Test sample that is asked for.
-        minutes (float): Length.
-        event_minute (int): Minute of the event, from 0.
-        around (str): 'rest' or 'shots'.
-
-    Returns:
-        LongVideo: The target's shot lies in the middle of its minute.
-    """
+def make_video(settings: Settings, index: int,
+               args: argparse.Namespace) -> ShotSequence:
+    """Choose the shots around a test sample, in the middle of its minute."""
     seconds = settings.num_frames / settings.fps
-    count = int(np.ceil(minutes * MINUTE / seconds))
+    count = int(np.ceil(args.minutes * MINUTE / seconds))
     target = draw_sample(settings, 'test', index)
-    if around == 'rest':
-        shots = [target] * count
-    else:
-        shots = other_shots(settings, index, count, target)
-    middle = (event_minute + 0.5) * MINUTE - seconds / 2
+    shots = [target] * count
+    if args.around == 'shots':
+        # of another split, and of another seed for each video, so that no
+        # two show the same; without what the target's sentence asks for
+        others = replace(settings, seed=settings.seed + 1000 * (index + 1))
+        drawn = (draw_sample(others, 'train', i) for i in itertools.count())
+        shots = list(islice((s for s in drawn if not find_matches(
+            s.objects, target.query)), count))
+    middle = (args.event_minute + 0.5) * MINUTE - seconds / 2
     place = min(int(round(middle / seconds)), count - 1)
     shots[place] = target
-    return LongVideo(shots, place)
+    return ShotSequence(shots, place)
 
 
-def other_shots(settings: Settings, index: int, count: int,
-                target: Sample) -> List[Sample]:
-    """Shots of another split, without what the target's sentence asks for."""
-    # another seed for each video, so that no two show the same
-    others = replace(settings, seed=settings.seed + 1000 * (index + 1))
-    drawn = (draw_sample(others, 'train', i) for i in itertools.count())
-    fitting = (s for s in drawn if not find_matches(s.objects, target.query))
-    return list(islice(fitting, count))
+def random_weights(config: str, path: str) -> str:
+    """A checkpoint with the weights that a training would begin with."""
+    import torch
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+
+    import costa_mm.models  # noqa: F401  registers the models
+    from costa_mm.registry import MODELS
+    init_default_scope('costa_mm')
+    model = MODELS.build(Config.fromfile(config).model)
+    model.init_weights()
+    torch.save(dict(state_dict=model.state_dict()), path)
+    return path
 
 
 def ground(path: str, sentence: str, args: argparse.Namespace) -> dict:
@@ -147,65 +136,30 @@ def ground(path: str, sentence: str, args: argparse.Namespace) -> dict:
         dict: 'span' (frames), 'score', 'windows', 'seconds' and 'peak_mib'.
     """
     import torch
+    from mmengine.config import Config
 
-    from costa_mm.apis.long_video import VideoWindows, ground_video
+    from costa_mm.apis import STVGInferencer
     torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', 2)))
-    model, transforms, reader = build(args)
-    info = reader.probe(path)
-    record = dict(
-        sample_id='long', video_path=path, video_id='long', sentence=sentence,
-        qtype=None, num_frames=info.num_frames, fps=info.fps,
-        width=info.width, height=info.height,
-        segment=(0, info.num_frames), gt_tube=None, factors=None)
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict({'model.test_cfg.window': dict(
+        num_frames=args.window, overlap=args.overlap, fps=args.rate)})
+    inferencer = STVGInferencer(cfg, args.checkpoint, args.device,
+                                show_progress=False)
+    windows = []
+    inferencer.model.data_preprocessor.register_forward_hook(
+        lambda *call: windows.append(1))
     began = time.perf_counter()
-    windows = VideoWindows(transforms, record, model.test_cfg)
-    sample, = ground_video(model, windows, [('long', sentence)])
+    sample, = inferencer(path, sentence,
+                         return_datasamples=True)['predictions']
     return dict(
         span=list(map(int, sample.pred_tube.span)),
         score=float(sample.pred_score),
         windows=len(windows),
         seconds=time.perf_counter() - began,
-        peak_mib=peak_mib(args.device))
+        peak_mib=peak_bytes(args.device) / 2**20)
 
 
-def build(args: argparse.Namespace) -> tuple:
-    """Model, test pipeline and its reader."""
-    from mmengine.config import Config
-    from mmengine.registry import init_default_scope
-
-    from costa_mm.datasets import LoadVideoFrames
-    from costa_mm.engine import load_weights, read_checkpoint
-    from costa_mm.registry import MODELS, TRANSFORMS
-    cfg = Config.fromfile(args.config)
-    init_default_scope(cfg.get('default_scope', 'costa_mm'))
-    test_cfg = dict(cfg.model.get('test_cfg') or {})
-    test_cfg['window'] = dict(
-        num_frames=args.window, overlap=args.overlap, fps=args.rate)
-    model = MODELS.build({**cfg.model, 'test_cfg': test_cfg})
-    if args.checkpoint is None:
-        model.init_weights()
-    else:
-        load_weights(model, read_checkpoint(args.checkpoint), args.checkpoint,
-                     whole=True)
-    transforms = [
-        TRANSFORMS.build(t) for t in cfg.test_dataloader.dataset.pipeline
-    ]
-    reader = next(
-        t.reader for t in transforms if isinstance(t, LoadVideoFrames))
-    return model.to(args.device).eval(), transforms, reader
-
-
-def peak_mib(device: str) -> float:
-    """Peak memory of this process, on the GPU if the model is there."""
-    if device.startswith('cuda'):
-        import torch
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    with open('/proc/self/status', encoding='ascii') as f:
-        line = next(row for row in f if row.startswith('VmHWM'))
-    return int(line.split()[1]) / 2**10
-
-
-def check(video: LongVideo, folder: str, args: argparse.Namespace) -> dict:
+def check(video: ShotSequence, folder: str, args: argparse.Namespace) -> dict:
     """Ground the whole video and the event's minute."""
     sentence = video.shots[video.target].sentence
     rate = args.fps * MINUTE
@@ -213,13 +167,11 @@ def check(video: LongVideo, folder: str, args: argparse.Namespace) -> dict:
     start = args.event_minute * rate
     parts = dict(video=(0, whole), minute=(start, min(start + rate, whole)))
     row = dict(sentence=sentence, truth=list(video.span))
-    spawn = multiprocessing.get_context('spawn')
     for name, (first, last) in parts.items():
         path = os.path.join(folder, f'{name}.mp4')
         write_video(path, video.frames(first, last), args.fps, crf=16,
                     **ENCODING)
-        with ProcessPoolExecutor(1, mp_context=spawn) as pool:
-            found = pool.submit(ground, path, sentence, args).result()
+        found = run_alone(ground, path, sentence, args)
         os.remove(path)
         span = tuple(first + i for i in found.pop('span'))
         row[name] = dict(found, span=list(span),
@@ -229,11 +181,21 @@ def check(video: LongVideo, folder: str, args: argparse.Namespace) -> dict:
     return row
 
 
+def summarize(rows: List[dict]) -> dict:
+    """Means over the videos."""
+    return dict(
+        tiou_video=float(np.mean([r['video']['tiou'] for r in rows])),
+        tiou_minute=float(np.mean([r['minute']['tiou'] for r in rows])),
+        within_005=sum(abs(r['difference']) <= 0.05 for r in rows),
+        number=len(rows),
+        memory_ratio=max(r['memory'] for r in rows))
+
+
 def main(argv: Optional[List[str]] = None) -> None:
     """Print one row per video, then the summary."""
     args = parse_args(argv)
+    options, rows = dict(vars(args)), []
     settings = Settings(level=args.level, seed=args.seed, fps=args.fps)
-    rows = []
     print(f'{args.minutes:g} minutes, event in minute {args.event_minute}, '
           f'{args.rate:g} frames/s, windows of {args.window} frames that '
           f'overlap by {args.overlap}, around the event: {args.around}'
@@ -241,30 +203,24 @@ def main(argv: Optional[List[str]] = None) -> None:
     print(f"{'':3}{'tIoU video':>11}{'minute':>8}{'windows':>9}{'':>5}"
           f"{'seconds':>9}{'':>7}{'peak/MiB':>10}{'':>8}  sentence")
     with tempfile.TemporaryDirectory() as folder:
+        args.checkpoint = args.checkpoint or random_weights(
+            args.config, os.path.join(folder, 'random.pth'))
         for index in range(args.first, args.first + args.number):
-            video = make_video(settings, index, args.minutes,
-                               args.event_minute, args.around)
-            row = check(video, folder, args)
+            row = check(make_video(settings, index, args), folder, args)
             rows.append(row)
             a, b = row['video'], row['minute']
             print(f"{index:3}{a['tiou']:11.3f}{b['tiou']:8.3f}"
                   f"{a['windows']:9}{b['windows']:5}{a['seconds']:9.1f}"
                   f"{b['seconds']:7.1f}{a['peak_mib']:10.0f}"
                   f"{b['peak_mib']:8.0f}  {row['sentence']}", flush=True)
-    summary = dict(
-        tiou_video=float(np.mean([r['video']['tiou'] for r in rows])),
-        tiou_minute=float(np.mean([r['minute']['tiou'] for r in rows])),
-        within_005=sum(abs(r['difference']) <= 0.05 for r in rows),
-        number=len(rows),
-        memory_ratio=max(r['memory'] for r in rows))
+    summary = summarize(rows)
     print('mean tIoU {tiou_video:.4f} in the video, {tiou_minute:.4f} in the '
           'minute; within 0.05 for {within_005} of {number}; peak memory '
           'at most {memory_ratio:.3f} times that of the minute'.format(
               **summary))
     if args.json:
-        with open(args.json, 'w', encoding='utf-8') as f:
-            json.dump(dict(vars(args), rows=rows, summary=summary), f,
-                      indent=1)
+        write_json(dict(options, rows=rows, summary=summary), args.json,
+                   indent=1)
 
 
 if __name__ == '__main__':

@@ -1,23 +1,34 @@
 # Copyright (c) costa_mm authors. All rights reserved.
-"""What a figure was measured on."""
+"""What all performance tools share: clock, memory, processes and tables."""
 import os
 import platform
+import re
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Callable, Tuple
 
 import torch
+from torch.utils.benchmark import Timer
 
 ALLOCATOR = ('MALLOC_MMAP_MAX_', 'MALLOC_TRIM_THRESHOLD_', 'MALLOC_ARENA_MAX',
              'LD_PRELOAD', 'PYTORCH_CUDA_ALLOC_CONF', 'PYTORCH_ALLOC_CONF')
+#: Instructions that matter for 16 bits.
+FEATURES = ('avx2', 'avx512f', 'avx512_bf16', 'amx_bf16')
 
 
 def describe(device: str) -> dict:
     """Processor, threads, versions and allocator settings."""
+    path = Path('/proc/cpuinfo')
+    cpu = path.read_text(encoding='utf-8') if path.exists() else ''
+    name = re.search(r'^model name\s*: (.*)', cpu, re.M)
     out = dict(
         device=device,
-        cpu=cpu_name(),
+        cpu=name.group(1) if name else platform.processor(),
         cores=os.cpu_count(),
         threads=torch.get_num_threads(),
-        cpu_features=cpu_features(),
+        cpu_features=[f for f in FEATURES if re.search(rf'\b{f}\b', cpu)],
         torch=torch.__version__,
         allocator={k: os.environ[k] for k in ALLOCATOR if k in os.environ})
     if device.startswith('cuda'):
@@ -30,57 +41,6 @@ def describe(device: str) -> dict:
     return out
 
 
-def cpu_name() -> str:
-    """Name of the processor."""
-    try:
-        with open('/proc/cpuinfo', encoding='utf-8') as f:
-            for line in f:
-                if line.startswith('model name'):
-                    return line.split(':', 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def cpu_features() -> list:
-    """Which of the instructions that matter for 16 bits there are."""
-    try:
-        with open('/proc/cpuinfo', encoding='utf-8') as f:
-            flags = next((line for line in f if line.startswith('flags')), '')
-    except OSError:
-        return []
-    wanted = ('avx2', 'avx512f', 'avx512_bf16', 'amx_bf16')
-    return [name for name in wanted if name in flags.split()]
-
-
-def matmul_rate(device: str, precision: str, seconds: float = 1.) -> float:
-    """Floating point operations per second of large matrix products.
-
-    Args:
-        device (str): 'cpu', 'cuda', ...
-        precision (str): 'fp32', 'tf32' or 'bf16'.
-        seconds (float): How long to measure at least.
-
-    Returns:
-        float: The best of several products.
-    """
-    set_precision(precision)
-    dtype = torch.bfloat16 if precision == 'bf16' else torch.float32
-    size = 8192 if device.startswith('cuda') else 1024
-    a = torch.randn(size, size, device=device).to(dtype)
-    b = torch.randn(size, size, device=device).to(dtype)
-    best, began = float('inf'), time.perf_counter()
-    for i in range(1000):
-        start = time.perf_counter()
-        a @ b
-        synchronize(device)
-        if i >= 3:  # warm
-            best = min(best, time.perf_counter() - start)
-            if time.perf_counter() - began > seconds:
-                break
-    return 2 * size**3 / best
-
-
 def set_precision(precision: str) -> None:
     """Allow TF32 in 'tf32', and only there."""
     allowed = precision == 'tf32'
@@ -88,16 +48,65 @@ def set_precision(precision: str) -> None:
     torch.backends.cudnn.allow_tf32 = allowed
 
 
-def synchronize(device: str) -> None:
-    """Wait for the device."""
-    if device.startswith('cuda'):
-        torch.cuda.synchronize(device)
+def matmul_rate(device: str, precision: str, seconds: float = 1.) -> float:
+    """Floating point operations per second of large matrix products.
+
+    The best of several products in 'fp32', 'tf32' or 'bf16', which are
+    repeated for at least so many seconds.
+    """
+    set_precision(precision)
+    dtype = torch.bfloat16 if precision == 'bf16' else torch.float32
+    size = 8192 if device.startswith('cuda') else 1024
+    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in 'ab')
+    timer = Timer('a @ b', globals=dict(a=a, b=b),
+                  num_threads=torch.get_num_threads())
+    times = timer.blocked_autorange(min_run_time=seconds).times
+    return 2 * size**3 / min(times)
+
+
+def timed(run: Callable, device: str) -> Tuple[Any, float]:
+    """What a call returns, and its seconds until the device is done."""
+    wait = torch.cuda.synchronize if device.startswith('cuda') else int
+    wait()
+    began = time.perf_counter()
+    out = run()
+    wait()
+    return out, time.perf_counter() - began
 
 
 def peak_bytes(device: str) -> int:
     """Peak memory: allocated on the GPU, or of this process on the CPU."""
     if device.startswith('cuda'):
         return torch.cuda.max_memory_allocated(device)
-    with open('/proc/self/status', encoding='ascii') as f:
-        line = next(row for row in f if row.startswith('VmHWM'))
-    return int(line.split()[1]) * 1024
+    status = Path('/proc/self/status').read_text(encoding='ascii')
+    return int(re.search(r'VmHWM:\s*(\d+)', status).group(1)) * 1024
+
+
+def run_alone(function: Callable, *args: Any) -> Any:
+    """Call a function in a process of its own, whose end frees everything."""
+    with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
+        return pool.submit(function, *args).result()
+
+
+class Table:
+    """A Markdown table that lines up in a terminal.
+
+    The head is printed now, a line when :meth:`row` knows it.
+
+    Args:
+        **widths (int): Characters of each column.
+    """
+
+    def __init__(self, **widths: int) -> None:
+        self.widths = list(widths.values())
+        self.row(*(title.replace('_', ' ') for title in widths))
+        print(f"|{'|'.join('-' * (w + 2) for w in self.widths)}|")
+
+    def row(self, *cells: Any) -> None:
+        """Print a line; numbers to the right, '-' where cells lack."""
+        cells += ('-', ) * (len(self.widths) - len(cells))
+        padded = [
+            str(c).rjust(w) if i and str(c)[:1].isdigit() else str(c).ljust(w)
+            for i, (c, w) in enumerate(zip(cells, self.widths))
+        ]
+        print(f"| {' | '.join(padded)} |", flush=True)

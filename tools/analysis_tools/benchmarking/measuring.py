@@ -1,44 +1,133 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Times, parts, operations and memory."""
-import time
-from concurrent.futures import ProcessPoolExecutor
+import weakref
+from collections import defaultdict
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing import get_context
-from typing import Callable, Dict, Iterator, List, Tuple
+from contextlib import ExitStack, contextmanager
+from typing import Any, Callable, Dict, Iterator, List, Optional
+from unittest import mock
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
 
-from .live_memory import LiveMemory, state_of
-from .machine import peak_bytes, synchronize
-from .subjects import Spec, Subject, make_subject
+from costa_mm.models.layers import attention
+from costa_mm.registry import MODELS
+from .machine import peak_bytes, run_alone, timed
+from .subjects import (Spec, Subject, autocast, make_batch, read_config,
+                       state_of)
 
 PARTS = ('data_preprocessor', 'backbone', 'backbone.spatial',
          'backbone.connections', 'text_encoder', 'neck', 'head')
 
 
-def timed(run: Callable, device: str) -> float:
-    """Seconds of one call."""
-    synchronize(device)
-    began = time.perf_counter()
-    run()
-    synchronize(device)
-    return time.perf_counter() - began
+class LiveMemory(TorchDispatchMode):
+    """Follows every storage that an operation makes, until it is freed.
 
+    It counts what ``torch.cuda.max_memory_allocated`` counts, on any device,
+    without rounding and without what a kernel uses inside.  The resident
+    memory of a process also holds what its allocator keeps for later.
 
-def interleaved(runs: Dict[str, Callable], rounds: int,
-                device: str) -> Dict[str, List[float]]:
-    """Seconds of every call in every round, in turn.
+    Args:
+        tensors (Any): What is there at the beginning, nested as it may be.
 
-    A machine that is busy for a while slows all of them alike.
+    Attributes:
+        live (int): Bytes at present.
+        peak (int): Most bytes at once.
     """
-    out: Dict[str, List[float]] = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, run in runs.items():
-            out[name].append(timed(run, device))
-    return out
+
+    def __init__(self, tensors: Any) -> None:
+        super().__init__()
+        self.live = self.peak = 0
+        self._seen = set()
+        self._follow(tensors)
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        self._follow(out)
+        return out
+
+    def _follow(self, tree: Any) -> None:
+        for tensor in tree_leaves(tree):
+            if not isinstance(tensor, Tensor) or tensor.is_meta:
+                continue
+            storage = tensor.untyped_storage()
+            key, size = storage._cdata, storage.nbytes()
+            if key not in self._seen:
+                self._seen.add(key)
+                self.live += size
+                self.peak = max(self.peak, self.live)
+                weakref.finalize(storage, self._free, key, size)
+
+    def _free(self, key: int, size: int) -> None:
+        self._seen.discard(key)
+        self.live -= size
+
+
+def count(run: Callable, state: Callable) -> Dict[str, int]:
+    """Operations of a first run, and live bytes of a second one.
+
+    They are apart because the counter of operations keeps what checkpointed
+    blocks compute again.
+
+    Args:
+        run (Callable): Does something.
+        state (Callable): Gives the tensors that are there between runs.
+
+    Returns:
+        dict[str, int]: 'flops', 2 per multiply-add of convolutions and matrix
+        products, 'live_bytes', the most that tensors took at once, the state
+        included, and 'state_bytes', what they take after the run.
+    """
+    with FlopCounterMode(display=False) as counter:
+        run()
+    with LiveMemory(state()) as memory:
+        run()
+    return dict(flops=counter.get_total_flops(), live_bytes=memory.peak,
+                state_bytes=memory.live)
+
+
+def _all_keys(key_mask: Optional[Tensor]) -> Optional[Tensor]:
+    """A mask without numbers cannot be asked if anything is padded."""
+    return None if key_mask is None else ~key_mask[:, None, None, :]
+
+
+def count_training(spec: Spec) -> Dict[str, int]:
+    """:func:`count` a training step on the CPU that is not computed.
+
+    Tensors without numbers go through the model (PyTorch's
+    ``FakeTensorMode``), so a step at a size that this machine could never run
+    is counted in seconds.  Maps lie channels first, which takes the same
+    memory; norms of gradients are not made, so clipping is left out.
+    """
+    cfg = read_config(spec)
+    cfg.model.backbone.channels_last = False
+    options = {**cfg.optim_wrapper.optimizer}
+    options.pop('fused', None)  # the states are the same
+    with FakeTensorMode(allow_non_fake_inputs=True), \
+            mock.patch.object(attention, '_valid_keys', _all_keys):
+        model = MODELS.build(cfg.model).train()
+        trained = [p for p in model.parameters() if p.requires_grad]
+        optimizer = getattr(torch.optim, options.pop('type'))(trained,
+                                                              **options)
+        data = model.data_preprocessor(make_batch(spec), True)
+        averages = [p.detach().clone() for p in trained]  # as TrainableEMA
+
+        def step() -> None:
+            with autocast(spec):
+                losses = model(**data, mode='loss')
+            sum(v for k, v in losses.items() if 'loss' in k).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            for average, param in zip(averages, trained):
+                average.lerp_(param.detach(), 0.5)
+
+        return count(
+            step, lambda: [*state_of(model), optimizer.state, averages])
 
 
 @contextmanager
@@ -49,137 +138,75 @@ def part_times(subject: Subject, device: str) -> Iterator[Dict[str, float]]:
         dict[str, float]: Filled while the block runs. A part that contains
         another, such as 'backbone', includes its time.
     """
-    seconds: Dict[str, float] = {}
-    began: Dict[str, float] = {}
-    handles, undo = [], []
+    seconds: Dict[str, float] = defaultdict(float)
 
-    def watch(name: str, module: nn.Module) -> None:
-        def before(*args) -> None:
-            synchronize(device)
-            began[name] = time.perf_counter()
+    def watched(method: Callable, name: str) -> Callable:
 
-        def after(*args) -> None:
-            synchronize(device)
-            seconds[name] = seconds.get(
-                name, 0.) + time.perf_counter() - began[name]
+        def call(*args, **kwargs):
+            out, spent = timed(lambda: method(*args, **kwargs), device)
+            seconds[name] += spent
+            return out
 
-        handles.append(module.register_forward_pre_hook(before))
-        handles.append(module.register_forward_hook(after))
+        return call
 
     modules = dict(subject.model.named_modules())
+    watch = [(name, owner, name) for name, owner in subject.parts.items()]
     for name in PARTS:
-        if isinstance(modules.get(name), nn.ModuleList):
-            for child in modules[name]:
-                watch(name, child)
-        elif name in modules:
-            watch(name, modules[name])
-    for owner, name in subject.hooks:
-        undo.append((owner, name))
-        setattr(owner, name, _watched(getattr(owner, name), name, seconds,
-                                      device))
-    try:
+        part = modules.get(name)
+        parts = part if isinstance(part, nn.ModuleList) else [part]
+        watch += [(name, m, 'forward') for m in parts if m is not None]
+    with ExitStack() as stack:
+        for name, owner, method in watch:
+            call = watched(getattr(owner, method), name)
+            stack.enter_context(mock.patch.object(owner, method, call))
         yield seconds
-    finally:
-        for handle in handles:
-            handle.remove()
-        for owner, name in undo:
-            delattr(owner, name)
-
-
-def _watched(method: Callable, name: str, seconds: Dict[str, float],
-             device: str) -> Callable:
-    def call(*args, **kwargs):
-        synchronize(device)
-        start = time.perf_counter()
-        out = method(*args, **kwargs)
-        synchronize(device)
-        seconds[name] = seconds.get(name, 0.) + time.perf_counter() - start
-        return out
-
-    return call
-
-
-def count(subject: Subject) -> Dict[str, int]:
-    """Operations of a first run, and live bytes of a second one.
-
-    They are apart because the counter of operations keeps what checkpointed
-    blocks compute again.
-
-    Returns:
-        dict[str, int]: 'flops', 2 per multiply-add of convolutions and matrix
-        products, and 'live_bytes', the most that tensors took at once, the
-        model's own included.
-    """
-    from torch.utils.flop_counter import FlopCounterMode
-    with FlopCounterMode(display=False) as counter:
-        subject.run()
-    with LiveMemory(state_of(*subject.owners)) as memory:
-        subject.run()
-    return dict(flops=counter.get_total_flops(), live_bytes=memory.peak)
-
-
-def timed_with_parts(subject: Subject, rounds: int,
-                     device: str) -> Tuple[List[float], Dict[str, float]]:
-    """Seconds of every round, and mean seconds of the parts.
-
-    On a GPU parts are told by waiting for it, which costs time: they get a
-    round of their own.
-    """
-    if device.startswith('cuda'):
-        times = [timed(subject.run, device) for _ in range(rounds)]
-        rounds = 1
-        with part_times(subject, device) as parts:
-            subject.run()
-    else:
-        with part_times(subject, device) as parts:
-            times = [timed(subject.run, device) for _ in range(rounds)]
-    return times, {name: total / rounds for name, total in parts.items()}
 
 
 def measure(spec: Spec, rounds: int, threads: int) -> dict:
     """Everything about one subject; meant for a process of its own.
 
+    Parts are told by waiting for the device, which costs time on a GPU: they
+    get a round of their own.
+
     Returns:
         dict: 'seconds' (median), 'rounds', 'parts', 'peak_bytes' and, unless
-        compiled code hides them, 'flops' and 'live_bytes'; or 'error'.
+        compiled code hides them, what :func:`count` gives; or 'error'.
     """
     torch.set_num_threads(threads)
     try:
-        subject = make_subject(spec)
+        subject = Subject(spec)
         counted = dict(flops=None, live_bytes=None)
         if 'compile' in spec.options:
             subject.run()
             subject.run()
         else:
-            counted = count(subject)
+            counted = count(subject.run, subject.state)
         if spec.device.startswith('cuda'):
             torch.cuda.reset_peak_memory_stats(spec.device)
-        times, parts = timed_with_parts(subject, rounds, spec.device)
+        times = [timed(subject.run, spec.device)[1] for _ in range(rounds)]
         peak = peak_bytes(spec.device)
+        with part_times(subject, spec.device) as parts:
+            subject.run()
     except (torch.OutOfMemoryError, MemoryError) as e:
         return dict(error=f'out of memory: {str(e)[:200]}')
-    return dict(
-        seconds=float(np.median(times)),
-        rounds=times,
-        parts=parts,
-        peak_bytes=peak,
-        **counted)
+    return dict(seconds=float(np.median(times)), rounds=times, parts=dict(parts),
+                peak_bytes=peak, **counted)
 
 
 def measure_alone(spec: Spec, rounds: int, threads: int) -> dict:
-    """:func:`measure` in a process of its own, whose end frees everything."""
-    with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
-        try:
-            return pool.submit(measure, spec, rounds, threads).result()
-        except BrokenProcessPool:
-            return dict(error='killed, most likely out of memory')
+    """:func:`measure` in a process of its own."""
+    try:
+        return run_alone(measure, spec, rounds, threads)
+    except BrokenProcessPool:
+        return dict(error='killed, most likely out of memory')
 
 
 def compare(specs: List[Spec], rounds: int) -> dict:
-    """Interleaved times of several subjects.
+    """Times of several subjects, measured in turn in every round.
 
-    Subjects of one config get the weights of its first one.  The first run
-    of each, whose outputs are compared, warms it up.
+    A machine that is busy for a while slows all of them alike.  Subjects of
+    one config get the weights of its first one.  The first run of each, whose
+    outputs are compared, warms it up.
 
     Returns:
         dict: 'seconds' and 'rounds' by mode, 'ratio' of the medians to the
@@ -187,27 +214,26 @@ def compare(specs: List[Spec], rounds: int) -> dict:
         the first subject as a part of its largest output; empty in training,
         where each draws its own dropout.
     """
-    first = specs[0]
-    subjects, weights = {}, {}
+    runs, weights = {}, {}
     for spec in specs:
-        subject = make_subject(spec)
+        subject = Subject(spec)
         state = weights.setdefault(spec.config, subject.model.state_dict())
         subject.model.load_state_dict(state)
-        subjects[spec.config + ' ' + spec.mode] = subject
-    outputs = {name: s.run() for name, s in subjects.items()}
-    times = interleaved({n: s.run for n, s in subjects.items()}, rounds,
-                        first.device)
+        runs[f'{spec.config} {spec.mode}'] = subject.run
+    outputs = {name: run() for name, run in runs.items()}
+    times: Dict[str, List[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            times[name].append(timed(run, specs[0].device)[1])
     medians = {name: float(np.median(t)) for name, t in times.items()}
-    reference = outputs[first.config + ' ' + first.mode]
-    base = medians[first.config + ' ' + first.mode]
-    scale = float(reference.abs().max())
-    if first.task == 'train':
+    base, reference = next(iter(medians.values())), next(iter(outputs.values()))
+    if specs[0].task == 'train':
         outputs = {}
     return dict(
         seconds=medians,
         rounds=times,
         ratio={name: value / base for name, value in medians.items()},
         difference={
-            name: float((out - reference).abs().max()) / scale
+            name: float((out - reference).abs().max() / reference.abs().max())
             for name, out in outputs.items() if out.shape == reference.shape
         })

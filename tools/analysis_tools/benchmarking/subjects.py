@@ -2,25 +2,25 @@
 """What is measured: a model in a mode, at a size, doing a task."""
 import copy
 from contextlib import nullcontext
-from typing import Callable, NamedTuple, Tuple
+from pathlib import Path
+from typing import Any, ContextManager, Dict, List, NamedTuple, Tuple
 
 import numpy as np
 import torch
 from get_flops import SENTENCE, offline
 from mmengine.config import Config
 from mmengine.logging import MMLogger
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from costa_mm.engine.averaging import TrainableEMA
+from costa_mm.models.layers.attention import (ConcatCrossAttention,
+                                              MultiheadAttention)
 from costa_mm.registry import MODELS
 from costa_mm.structures import Tube, TubeDataSample
 from .machine import set_precision
-from .published import run_as_published
-
-PRECISIONS = ('fp32', 'tf32', 'bf16')
-OPTIONS = ('cp', 'compile', 'published', 'plain')
-TASKS = ('predict', 'train', 'backbone')
 
 
 class Spec(NamedTuple):
@@ -53,90 +53,126 @@ class Spec(NamedTuple):
         return self.mode.split('+')[0]
 
     @property
-    def options(self) -> Tuple[str, ...]:
+    def options(self) -> List[str]:
         """Other parts of the mode."""
-        return tuple(self.mode.split('+')[1:])
+        return self.mode.split('+')[1:]
 
-    def check(self) -> 'Spec':
-        """Itself, if it makes sense.
+    @property
+    def cells(self) -> tuple:
+        """What identifies it in a table: 'costa_hcstvg', 'train', 64, ..."""
+        return (Path(self.config).stem, self.task, self.frames,
+                'x'.join(map(str, self.size)), self.batch, self.mode)
 
-        Raises:
-            ValueError: For an unknown mode or task.
-        """
-        if self.precision not in PRECISIONS:
-            raise ValueError(f'mode {self.mode!r} begins with none of '
-                             f'{PRECISIONS}')
-        for option in self.options:
-            chunk = option.removeprefix('chunk')
-            if option not in OPTIONS and not (chunk.isdigit()
-                                              and int(chunk) > 0):
-                raise ValueError(f'mode {self.mode!r}: {option!r} is none of '
-                                 f"{OPTIONS} or 'chunkN'")
-        if self.task not in TASKS:
-            raise ValueError(f'task {self.task!r} is none of {TASKS}')
-        return self
-
-
-class Subject(NamedTuple):
-    """A model that is ready to do its task.
-
-    Attributes:
-        model (nn.Module): The model.
-        run (Callable): Does the task once and returns what can be compared.
-        hooks (list): Pairs of an object and the name of its method that is a
-            part of its own: backward pass, optimizer, average.
-        owners (tuple): Modules and optimizers that hold tensors.
-    """
-    model: nn.Module
-    run: Callable
-    hooks: list
-    owners: tuple
+    @property
+    def key(self) -> str:
+        """What identifies it in a file of figures."""
+        return ' '.join((self.config, self.mode, *map(str, self.cells[1:5]),
+                         self.device))
 
 
 def read_config(spec: Spec) -> Config:
     """The config with the options of the mode."""
     cfg = Config.fromfile(spec.config)
     init_default_scope(cfg.get('default_scope', 'costa_mm'))
-    model = copy.deepcopy(cfg.model)
-    text = model['text_encoder']
+    text, backbone = cfg.model['text_encoder'], cfg.model['backbone']
     if text.get('pretrained', True) and \
             text.get('model_name', 'roberta-base') == 'roberta-base':
-        model = offline(model)
+        cfg.model = offline(cfg.model)
+        backbone = cfg.model['backbone']
     lean = not {'plain', 'published'} & set(spec.options)
-    backbone = model['backbone']
     backbone.update(efficient_conv_bn_eval=lean, channels_last=lean)
     for option in spec.options:
         if option.startswith('chunk'):
-            backbone['frame_chunk'] = int(option[len('chunk'):])
+            backbone['frame_chunk'] = int(option.removeprefix('chunk'))
     if 'cp' in spec.options:
-        for pathway in ('spatial', 'temporal'):
-            if backbone.get(pathway):
-                backbone[pathway]['with_cp'] = True
-        model['neck']['with_cp'] = True
+        pathways = [backbone.get(name) for name in ('spatial', 'temporal')]
+        for part in (*filter(None, pathways), cfg.model['neck']):
+            part['with_cp'] = True
     if 'compile' in spec.options:
-        model['compile_cfg'] = dict()
+        cfg.model['compile_cfg'] = dict()
     # T is the number of frames that the model sees at once
-    model['test_cfg'] = {**(model.get('test_cfg') or {}), 'two_pass': False}
-    cfg.model = model
+    cfg.merge_from_dict({'model.test_cfg.two_pass': False})
+    if spec.task == 'train':
+        cfg.optim_wrapper.pop('accumulative_counts', None)
+        if 'published' in spec.options:  # one parameter after the other
+            cfg.optim_wrapper.optimizer.pop('fused', None)
+        if spec.precision == 'bf16':
+            cfg.optim_wrapper.update(
+                type='STVGAmpOptimWrapper', dtype='bfloat16')
     return cfg
 
 
-def make_subject(spec: Spec, seed: int = 0) -> Subject:
-    """Build a model with random weights and its task."""
-    set_precision(spec.precision)
-    # init_weights tells of every parameter
-    MMLogger.get_instance('benchmark', log_level='ERROR')
-    cfg = read_config(spec)
-    torch.manual_seed(seed)
-    model = MODELS.build(cfg.model)
-    model.init_weights()
-    shake_norms(model)
-    if 'published' in spec.options:
-        run_as_published(model)
-    model.to(spec.device)
-    if spec.task == 'train':
-        return _trainer(spec, cfg, model)
-    return _predictor(spec, model)
+class Subject:
+    """A model with random weights that is ready to do its task.
+
+    Args:
+        spec (Spec): What is measured.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        set_precision(spec.precision)
+        # init_weights tells of every parameter
+        MMLogger.get_instance('benchmark', log_level='ERROR')
+        cfg = read_config(spec)
+        torch.manual_seed(0)
+        self.model = MODELS.build(cfg.model)
+        self.model.init_weights()
+        shake_norms(self.model)
+        if 'published' in spec.options:
+            run_as_published(self.model)
+        self.model.to(spec.device).train(spec.task == 'train')
+        self.batch = make_batch(spec)
+        self.parts: Dict[str, Any] = {}  # owners of methods that take time
+        if spec.task == 'train':
+            self.wrapper = build_optim_wrapper(self.model, cfg.optim_wrapper)
+            self.average = TrainableEMA(self.model)
+            self.parts = dict(backward=self.wrapper, step=self.wrapper,
+                              update_parameters=self.average)
+
+    def run(self) -> Tensor:
+        """Do the task once; returns what can be compared."""
+        return getattr(self, self.spec.task)()
+
+    def train(self) -> Tensor:
+        """A step; the loss."""
+        log = self.model.train_step(copy.deepcopy(self.batch), self.wrapper)
+        self.average.update_parameters(self.model)
+        return log['loss'].detach().float().cpu()
+
+    @torch.no_grad()
+    def predict(self) -> Tensor:
+        """The boxes."""
+        with autocast(self.spec):
+            samples = self.model.test_step(copy.deepcopy(self.batch))
+        return torch.from_numpy(np.stack([s.pred_boxes for s in samples]))
+
+    @torch.no_grad()
+    def backbone(self) -> Tensor:
+        """The features of the frames."""
+        data = self.model.data_preprocessor(self.batch)
+        with autocast(self.spec):
+            return self.model.extract_video(data['inputs']).features.float()
+
+    def state(self) -> list:
+        """Weights, gradients, buffers, averages, states of the optimizer."""
+        found = state_of(self.model)
+        if self.parts:
+            found += [*state_of(self.average), self.wrapper.optimizer.state]
+        return found
+
+
+def state_of(model: nn.Module) -> list:
+    """Weights, gradients and buffers of a module."""
+    params = list(model.parameters())
+    return [*params, *(p.grad for p in params), *model.buffers()]
+
+
+def autocast(spec: Spec) -> ContextManager:
+    """The context of its precision."""
+    if spec.precision != 'bf16':
+        return nullcontext()
+    return torch.autocast(torch.device(spec.device).type, torch.bfloat16)
 
 
 def shake_norms(model: nn.Module) -> None:
@@ -147,91 +183,76 @@ def shake_norms(model: nn.Module) -> None:
             for name, low, high in (('running_mean', -.1, .1),
                                     ('running_var', .8, 1.2),
                                     ('weight', .4, .6), ('bias', -.1, .1)):
-                tensor = getattr(module, name).data
-                tensor.copy_(
-                    torch.rand(tensor.shape, generator=rng) * (high - low) +
-                    low)
+                value = torch.rand(module.num_features, generator=rng)
+                getattr(module, name).data.copy_(value * (high - low) + low)
 
 
-def autocast(spec: Spec):
-    """The context of its precision."""
-    if spec.precision != 'bf16':
-        return nullcontext()
-    return torch.autocast(torch.device(spec.device).type, torch.bfloat16)
-
-
-def _predictor(spec: Spec, model: nn.Module) -> Subject:
-    model.eval()
-    batch = make_batch(spec)
-
-    @torch.no_grad()
-    def predict() -> torch.Tensor:
-        with autocast(spec):
-            samples = model.test_step(copy.deepcopy(batch))
-        return torch.from_numpy(np.stack([s.pred_boxes for s in samples]))
-
-    @torch.no_grad()
-    def backbone() -> torch.Tensor:
-        data = model.data_preprocessor(batch)
-        with autocast(spec):
-            return model.extract_video(data['inputs']).features.float()
-
-    run = predict if spec.task == 'predict' else backbone
-    return Subject(model, run, [], (model, ))
-
-
-def _trainer(spec: Spec, cfg: Config, model: nn.Module) -> Subject:
-    from mmengine.optim import build_optim_wrapper
-    wrapper_cfg = copy.deepcopy(cfg.optim_wrapper)
-    wrapper_cfg.pop('accumulative_counts', None)
-    if 'published' in spec.options:  # one parameter after the other
-        wrapper_cfg['optimizer'].pop('fused', None)
-    if spec.precision == 'bf16':
-        wrapper_cfg.update(type='STVGAmpOptimWrapper', dtype='bfloat16')
-    model.train()
-    wrapper = build_optim_wrapper(model, wrapper_cfg)
-    average = TrainableEMA(model)
-    batch = make_batch(spec)
-
-    def step() -> torch.Tensor:
-        log = model.train_step(copy.deepcopy(batch), wrapper)
-        average.update_parameters(model)
-        return log['loss'].detach().float().cpu()
-
-    return Subject(model, step, [(wrapper, 'backward'), (wrapper, 'step'),
-                                 (average, 'update_parameters')],
-                   (model, average, wrapper.optimizer))
-
-
-def make_batch(spec: Spec, seed: int = 0) -> dict:
+def make_batch(spec: Spec) -> dict:
     """Random videos with an event in their middle third."""
-    rng = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(0)
     length, (height, width) = spec.frames, spec.size
-    videos, samples = [], []
-    for i in range(spec.batch):
-        videos.append(
-            torch.randint(
-                0, 256, (length, 3, height, width), generator=rng,
-                dtype=torch.uint8).to(spec.device))
-        samples.append(make_sample(i, length, height, width))
-    return dict(inputs=videos, data_samples=samples)
-
-
-def make_sample(index: int, length: int, height: int,
-                width: int) -> TubeDataSample:
-    """A sample with a sentence, a span and boxes."""
     first, last = length // 3, max(length // 3, 2 * length // 3 - 1)
     sample = TubeDataSample(
         metainfo=dict(
-            sample_id=f'{index}', video_id=f'{index}', video_path='none',
-            num_frames=2 * length, fps=6.4, ori_shape=(height, width),
-            img_shape=(height, width), frame_ids=2 * np.arange(length),
-            sentence=SENTENCE, qtype=None, draw=0.25))
-    box = torch.tensor([.3 * width, .3 * height, .6 * width, .8 * height])
-    sample.gt_boxes = torch.zeros(length, 4)
+            sample_id='0', video_id='0', video_path='none', qtype=None,
+            num_frames=2 * length, fps=6.4, ori_shape=spec.size,
+            img_shape=spec.size, frame_ids=2 * np.arange(length),
+            sentence=SENTENCE, draw=0.25))
     sample.gt_box_mask = torch.zeros(length, dtype=torch.bool)
-    sample.gt_boxes[first:last + 1] = box
     sample.gt_box_mask[first:last + 1] = True
+    box = torch.tensor([.3 * width, .3 * height, .6 * width, .8 * height])
+    sample.gt_boxes = sample.gt_box_mask[:, None] * box
     sample.gt_span = torch.tensor([first, last])
     sample.gt_tube = Tube(span=(2 * first, 2 * last + 1))
-    return sample
+    videos = [
+        torch.randint(0, 256, (length, 3, height, width), generator=rng,
+                      dtype=torch.uint8).to(spec.device)
+        for _ in range(spec.batch)
+    ]
+    return dict(inputs=videos, data_samples=[sample.clone() for _ in videos])
+
+
+class _FrozenNorm:
+    """DETR's frozen batch norm: two elementwise passes over every map."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        shape = (1, -1) + (1, ) * (x.dim() - 2)
+        weight, bias = self.weight.reshape(shape), self.bias.reshape(shape)
+        mean = self.running_mean.reshape(shape)
+        scale = weight * (self.running_var.reshape(shape) + self.eps).rsqrt()
+        return x * scale + (bias - mean * scale)
+
+
+class _WithWeights:
+    """Attention that makes its weights, whether or not anybody reads them."""
+
+    def forward(self, query, key, value, key_mask=None, need_weights=False):
+        return super().forward(query, key, value, key_mask, True)
+
+
+PUBLISHED = {
+    kind: type(f'Published{kind.__name__}', (published, kind), {})
+    for kind, published in ((nn.BatchNorm2d, _FrozenNorm),
+                            (nn.BatchNorm3d, _FrozenNorm),
+                            (MultiheadAttention, _WithWeights),
+                            (ConcatCrossAttention, _WithWeights))
+}
+
+
+def run_as_published(model: nn.Module) -> None:
+    """Change a model to the way that STCAT, TubeDETR and their kin run it.
+
+    Layers and weights stay those of the model, so outputs are equal up to
+    rounding; contiguous maps and one batch of all frames are the config's.
+
+    Raises:
+        ValueError: If a norm is not frozen or has been folded.
+    """
+    for name, module in model.named_modules():
+        kind = PUBLISHED.get(type(module))
+        if kind is not None:
+            module.__class__ = kind
+        frozen = not any(p.requires_grad for p in module.parameters())
+        if isinstance(module, _BatchNorm) and (kind is None or not frozen):
+            raise ValueError(f'{name} ({type(module).__name__}) is no frozen '
+                             'batch norm as published')
