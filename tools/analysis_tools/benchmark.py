@@ -226,7 +226,8 @@ def print_loading(args: argparse.Namespace, report: Report) -> None:
                          args.rounds)
         for split, rows in out.items():
             print(f'\nloading, {Path(config).stem}, {split}, one process:\n')
-            table, total = Table(transform=24, s=8, share=6), sum(rows.values())
+            table = Table(transform=24, s=8, share=6)
+            total = sum(rows.values())
             for name, seconds in [*rows.items(), ('all', total)]:
                 table.row(name, f'{seconds:.4f}', f'{seconds / total:.1%}')
 

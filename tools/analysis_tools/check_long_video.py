@@ -18,7 +18,7 @@ from itertools import chain, islice, repeat
 from typing import Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
-from benchmarking.machine import peak_bytes, run_alone
+from benchmarking.machine import Table, peak_bytes, run_alone
 
 from costa_mm.evaluation import span_iou
 from costa_mm.synthetic import (ENCODING, Sample, Settings, draw_sample,
@@ -200,19 +200,19 @@ def main(argv: Optional[List[str]] = None) -> None:
           f'{args.rate:g} frames/s, windows of {args.window} frames that '
           f'overlap by {args.overlap}, around the event: {args.around}'
           f"{'' if args.checkpoint else '; RANDOM WEIGHTS'}")
-    print(f"{'':3}{'tIoU video':>11}{'minute':>8}{'windows':>9}{'':>5}"
-          f"{'seconds':>9}{'':>7}{'peak/MiB':>10}{'':>8}  sentence")
+    table = Table(sample=6, part=6, tIoU=5, windows=7, seconds=7, peak_MiB=8,
+                  sentence=32)
     with tempfile.TemporaryDirectory() as folder:
         args.checkpoint = args.checkpoint or random_weights(
             args.config, os.path.join(folder, 'random.pth'))
         for index in range(args.first, args.first + args.number):
             row = check(make_video(settings, index, args), folder, args)
             rows.append(row)
-            a, b = row['video'], row['minute']
-            print(f"{index:3}{a['tiou']:11.3f}{b['tiou']:8.3f}"
-                  f"{a['windows']:9}{b['windows']:5}{a['seconds']:9.1f}"
-                  f"{b['seconds']:7.1f}{a['peak_mib']:10.0f}"
-                  f"{b['peak_mib']:8.0f}  {row['sentence']}", flush=True)
+            for part in ('video', 'minute'):
+                out = row[part]
+                table.row(index, part, f"{out['tiou']:.3f}", out['windows'],
+                          f"{out['seconds']:.1f}", f"{out['peak_mib']:.0f}",
+                          row['sentence'])
     summary = summarize(rows)
     print('mean tIoU {tiou_video:.4f} in the video, {tiou_minute:.4f} in the '
           'minute; within 0.05 for {within_005} of {number}; peak memory '

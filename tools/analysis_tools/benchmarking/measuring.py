@@ -189,8 +189,8 @@ def measure(spec: Spec, rounds: int, threads: int) -> dict:
             subject.run()
     except (torch.OutOfMemoryError, MemoryError) as e:
         return dict(error=f'out of memory: {str(e)[:200]}')
-    return dict(seconds=float(np.median(times)), rounds=times, parts=dict(parts),
-                peak_bytes=peak, **counted)
+    return dict(seconds=float(np.median(times)), rounds=times,
+                parts=dict(parts), peak_bytes=peak, **counted)
 
 
 def measure_alone(spec: Spec, rounds: int, threads: int) -> dict:
@@ -226,7 +226,8 @@ def compare(specs: List[Spec], rounds: int) -> dict:
         for name, run in runs.items():
             times[name].append(timed(run, specs[0].device)[1])
     medians = {name: float(np.median(t)) for name, t in times.items()}
-    base, reference = next(iter(medians.values())), next(iter(outputs.values()))
+    base, reference = (
+        next(iter(found.values())) for found in (medians, outputs))
     if specs[0].task == 'train':
         outputs = {}
     return dict(
