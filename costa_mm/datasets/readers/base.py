@@ -104,8 +104,8 @@ class BaseVideoReader(metaclass=ABCMeta):
             np.ndarray: Seconds after the first frame, (N + 1, ), increasing;
             the last one is the end of the last frame.
         """
-        info = self.probe(path)
-        return np.arange(info.num_frames + 1) / info.fps
+        self._check_exists(path)
+        return self._times(path)
 
     def pixel_aspect(self, path: str) -> float:
         """Width over height of a stored pixel; frames are read square."""
@@ -118,6 +118,11 @@ class BaseVideoReader(metaclass=ABCMeta):
     @abstractmethod
     def _read(self, path: str, ids: np.ndarray) -> np.ndarray:
         """See :meth:`read`; the file exists and no id is negative."""
+
+    def _times(self, path: str) -> np.ndarray:
+        """See :meth:`times`; the file exists."""
+        info = self.probe(path)
+        return np.arange(info.num_frames + 1) / info.fps
 
     @staticmethod
     def _check_exists(path: str) -> None:

@@ -11,6 +11,8 @@ _PICTURE_PER_PACKET = ('h264', 'hevc', 'av1', 'libdav1d', 'libaom-av1',
                        'vp9', 'libvpx-vp9', 'mjpeg', 'prores', 'ffv1')
 #: Containers that are cut and joined as they are, with the clocks they have.
 _BROADCAST = ('mpegts', 'mpeg')
+#: In these a longer step (seconds) is a clock that starts anew.
+MAX_STEP = 10
 
 
 class Packets(NamedTuple):
@@ -57,7 +59,7 @@ class FrameIndex(NamedTuple):
 
     Attributes:
         pts (np.ndarray): Their time stamps, (N, ), int64; increasing where
-            ``seekable``.
+            ``seekable``, and just numbers where not ``timed``.
         key_pts (np.ndarray): Time stamps of key frames, increasing, (K, ).
         key_dts (np.ndarray): Their decoding times, (K, ).
         seekable (bool): Whether a picture can be found by its time stamp;
@@ -65,6 +67,7 @@ class FrameIndex(NamedTuple):
         key_sums (dict[int, int], optional): Checksum of the picture at each
             time stamp where decoding may start; None where packets alone
             tell which one it is.
+        timed (bool): Whether the container has time stamps.
         restarts (bool): Whether the clock may start anew or jump within the
             file.
         plain (bool): Whether frame i is packet i in order of time stamps and
@@ -77,6 +80,7 @@ class FrameIndex(NamedTuple):
     key_dts: np.ndarray
     seekable: bool
     key_sums: Optional[Dict[int, int]] = None
+    timed: bool = True
     restarts: bool = False
     plain: bool = False
     error: Optional[str] = None
@@ -104,7 +108,8 @@ def index_from_packets(packets: Packets) -> FrameIndex:
 
 def index_from_frames(packets: Packets, container: str,
                       pts: Sequence[Optional[int]], key_sums: Dict[int, int],
-                      error: Optional[str], trusted: bool) -> FrameIndex:
+                      error: Optional[str], trusted: bool,
+                      truncated: bool) -> FrameIndex:
     """Index of a video that was decoded from its start to its end.
 
     Args:
@@ -115,7 +120,13 @@ def index_from_frames(packets: Packets, container: str,
         error (str, optional): Why decoding stopped early.
         trusted (bool): Whether to jump by time stamps where they fit; False
             after they have failed.
+        truncated (bool): Whether the last packet may be half a one.  What
+            is shown later than it was to be decoded is left out then: a
+            picture before it may be missing.
     """
+    if truncated and None not in (*pts, *packets.dts[-2:]):
+        whole = packets.dts[-2:][0]
+        pts = [p for p in pts if p <= whole] or pts[:1]
     known = None not in pts
     times = np.array(pts if known else range(len(pts)), dtype=np.int64)
     seekable = (trusted and known and bool((np.diff(times) > 0).all())
@@ -124,21 +135,53 @@ def index_from_frames(packets: Packets, container: str,
     lost = len(packets.pts) - sum(packets.hidden) - len(pts)
     return FrameIndex(
         times, *_keys(packets), seekable=seekable, key_sums=key_sums,
+        timed=known,
         restarts=container in _BROADCAST or bool((np.diff(dts) < 0).any()),
         error=error, lost=max(lost, 0))
 
 
-def clock_parts(index: FrameIndex, longest: float) -> List[np.ndarray]:
-    """Time stamps, in pieces that go by one clock.
+class Timeline(NamedTuple):
+    """When the pictures of a video are shown.
+
+    Attributes:
+        rate (float): Nominal frame rate.
+        seconds (np.ndarray): After the first picture, (N + 1, ), the last one
+            being the end of the last picture.
+    """
+    rate: float
+    seconds: np.ndarray
+
+
+def timeline(index: FrameIndex, unit: float,
+             stated: Iterable[Optional[float]]) -> Optional[Timeline]:
+    """When the pictures of a video are shown.
 
     Args:
         index (FrameIndex): Of the video.
-        longest (float): A step over more units is a new clock as well.
+        unit (float): Seconds of one unit of the time stamps.
+        stated (Iterable[float, optional]): Frame rates that the container
+            states.
 
     Returns:
-        list[np.ndarray]: Increasing time stamps, each (N_i, ); their lengths
-        sum up to the number of pictures.
+        Timeline or None: None where nothing is known of the rate.
     """
+    parts = _clock_parts(index, MAX_STEP / unit) if index.timed else []
+    step = typical_step(parts)
+    rate = nominal_rate(step and step * unit, stated)
+    if rate is None:
+        return None
+    if not parts:
+        return Timeline(rate, np.arange(len(index.pts) + 1) / rate)
+    seconds, start = [], 0.0
+    for part in parts:
+        seconds.append((part - part[0]) * unit + start)
+        start = seconds[-1][-1] + 1 / rate
+    return Timeline(rate, np.concatenate([*seconds, [start]]))
+
+
+def _clock_parts(index: FrameIndex, longest: float) -> List[np.ndarray]:
+    """Increasing time stamps, in pieces that go by one clock; a step over
+    more units than ``longest`` is a new clock as well."""
     if not index.restarts:
         return [np.sort(index.pts)]
     steps = np.diff(index.pts)
@@ -153,12 +196,12 @@ def typical_step(parts: Sequence[np.ndarray]) -> Optional[float]:
     differ from it by rounding.
 
     Args:
-        parts (Sequence[np.ndarray]): See :func:`clock_parts`.
+        parts (Sequence[np.ndarray]): Increasing time stamps, each (N_i, ).
 
     Returns:
         float or None: None where there are no two different ones.
     """
-    steps = np.concatenate([np.diff(part) for part in parts])
+    steps = np.concatenate([np.zeros(0), *map(np.diff, parts)])
     steps = steps[steps > 0]
     if not len(steps):
         return None
@@ -183,24 +226,3 @@ def nominal_rate(step: Optional[float],
         return rates[0] if rates else None
     best = min(rates, key=lambda rate: abs(rate * step - 1), default=0.)
     return best if abs(best * step - 1) <= 0.01 else 1 / step
-
-
-def shown_seconds(parts: Sequence[np.ndarray], unit: float,
-                  step: float) -> np.ndarray:
-    """When pictures are shown.
-
-    Args:
-        parts (Sequence[np.ndarray]): See :func:`clock_parts`.
-        unit (float): Seconds of one unit of the time stamps.
-        step (float): Usual seconds between two pictures; taken where a clock
-            starts anew and for the last picture.
-
-    Returns:
-        np.ndarray: Seconds after the first picture, (N + 1, ), the last
-        being the end of the last picture.
-    """
-    seconds, start = [], 0.0
-    for part in parts:
-        seconds.append((part - part[0]) * unit + start)
-        start = seconds[-1][-1] + step
-    return np.concatenate([*seconds, [start]])

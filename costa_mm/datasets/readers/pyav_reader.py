@@ -16,9 +16,8 @@ from .base import (BaseVideoReader, BehindEndError, Clip, VideoInfo,
                    VideoReadError, unreadable)
 from .display import (display_matrix, pixel_aspect, shown_stream, square_shape,
                       upright)
-from .frame_index import (FrameIndex, Packets, clock_parts, index_from_frames,
-                          index_from_packets, nominal_rate, shown_seconds,
-                          typical_step)
+from .frame_index import (FrameIndex, Packets, Timeline, index_from_frames,
+                          index_from_packets, timeline)
 from .h264 import is_disposable, nal_prefix
 from .promise import missing_bytes
 
@@ -28,8 +27,6 @@ av.logging.set_level(None)  # errors reach the user as exceptions
 MAX_PIXELS = 2**26
 #: A container may list so many frames more than it holds.
 TAIL_TOLERANCE = 3
-#: In broadcast files a longer step (seconds) is a clock that starts anew.
-MAX_STEP = 10
 
 
 @lru_cache(maxsize=64)
@@ -129,8 +126,9 @@ class PyAVVideo:
 
     def _decoded_index(self, packets: Packets, trusted: bool) -> FrameIndex:
         pts, sums, error = [], {}, None
+        self._rewind()
         try:
-            for frame in self._decode_all():
+            for frame in self._decode():
                 pts.append(frame.pts)
                 if frame.key_frame and trusted:
                     sums[frame.pts] = self._checksum(frame)
@@ -139,7 +137,7 @@ class PyAVVideo:
         if not pts:
             raise unreadable(self.path, error or 'no frame can be decoded')
         return index_from_frames(packets, self.container.format.name, pts,
-                                 sums, error, trusted)
+                                 sums, error, trusted, self.truncated > 0)
 
     def _packets(self) -> Packets:
         """List the packets, without decoding."""
@@ -159,31 +157,20 @@ class PyAVVideo:
         """Size, length and rate."""
         height, width = self.frames(np.zeros(1, np.int64)).shape[1:3]
         index = self.index()
-        if index.error and index.lost > TAIL_TOLERANCE:
+        if index.error and not self.truncated and index.lost > TAIL_TOLERANCE:
             raise unreadable(
                 self.path, f'{index.lost} frames after frame '
                 f'{len(index.pts) - 1} do not decode: {index.error}')
-        return VideoInfo(len(index.pts), 1 / self._step(), width, height)
+        return VideoInfo(len(index.pts), self.timeline().rate, width, height)
 
-    def times(self) -> np.ndarray:
-        """See :meth:`BaseVideoReader.times`."""
-        return shown_seconds(self._clock_parts(),
-                             float(self.stream.time_base), self._step())
-
-    def _clock_parts(self) -> List[np.ndarray]:
-        return clock_parts(self.index(),
-                           MAX_STEP / float(self.stream.time_base))
-
-    def _step(self) -> float:
-        """Usual seconds between two frames."""
-        step = typical_step(self._clock_parts())
-        rate = nominal_rate(
-            step and step * float(self.stream.time_base),
-            (self.stream.average_rate, self.stream.guessed_rate,
-             self.stream.base_rate))
-        if not rate:
+    def timeline(self) -> Timeline:
+        """When its frames are shown."""
+        found = timeline(self.index(), float(self.stream.time_base),
+                         (self.stream.average_rate, self.stream.guessed_rate,
+                          self.stream.base_rate))
+        if found is None:
             raise unreadable(self.path, 'the frame rate is unknown')
-        return 1 / rate
+        return found
 
     def is_plain(self) -> bool:
         """Whether every reader can be trusted with it: frame i is packet i,
@@ -292,7 +279,8 @@ class PyAVVideo:
     def _by_counting(self, numbers: Set[int], clip: Clip) -> None:
         """Frames by number, decoding everything before them."""
         last, count = max(numbers), 0
-        for count, frame in enumerate(self._decode_all(), 1):
+        self._rewind()
+        for count, frame in enumerate(self._decode(), 1):
             if count - 1 in numbers:
                 clip.put(count - 1, self._to_rgb(frame))
             if count > last:
@@ -313,11 +301,6 @@ class PyAVVideo:
         except av.FFmpegError as e:
             if not self.truncated:
                 raise unreadable(self.path, e) from None
-
-    def _decode_all(self) -> Iterator['av.VideoFrame']:
-        """All frames, from the first one that can be decoded."""
-        self._rewind()
-        return self._decode()
 
     def _decode(self, wanted: Optional[dict] = None,
                 skipped: Optional[Set[int]] = None,
@@ -410,14 +393,11 @@ class PyAVReader(BaseVideoReader):
         with self._video(path) as video:
             return video.frames(ids)
 
-    def times(self, path: str) -> np.ndarray:
-        """See :meth:`BaseVideoReader.times`."""
-        self._check_exists(path)
+    def _times(self, path: str) -> np.ndarray:
         with self._video(path) as video:
-            return video.times()
+            return video.timeline().seconds
 
     def pixel_aspect(self, path: str) -> float:
-        """See :meth:`BaseVideoReader.pixel_aspect`."""
-        self._check_exists(path)
+        """Width over height of a stored pixel."""
         with self._video(path) as video:
             return video.aspect

@@ -9,11 +9,17 @@ import numpy as np
 
 
 def sequential(path) -> list:
-    """Stored pictures of a plain decode from the first to the last."""
+    """Stored pictures of a plain decode, from the first that decodes on."""
+    frames = []
     with av.open(str(path)) as container:
-        return [
-            f.to_ndarray(format='rgb24') for f in container.decode(video=0)
-        ]
+        for packet in container.demux(video=0):
+            try:
+                frames += [
+                    f.to_ndarray(format='rgb24') for f in packet.decode()
+                ]
+            except av.InvalidDataError:
+                assert not frames
+    return frames
 
 
 def check_exact(reader, path, frames, seed=0, alone=3):
