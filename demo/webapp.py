@@ -15,7 +15,7 @@ from typing import List, Optional, Sequence, Tuple
 from costa_mm.apis import STVGInferencer, TubeResult
 from costa_mm.apis.outputs import color_of
 from costa_mm.apis.service import GroundingService, Limits, RequestError
-from costa_mm.datasets.records import VIDEO_SUFFIXES
+from costa_mm.datasets.annotation_files import VIDEO_SUFFIXES
 from costa_mm.synthetic import Settings, draw_sample, write_sample
 
 os.environ.setdefault('GRADIO_ANALYTICS_ENABLED', 'False')

@@ -7,9 +7,9 @@ from typing import Iterator, List, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
 
+from costa_mm.datasets.annotation_files import VIDEO_SUFFIXES
 from costa_mm.datasets.readers import (BaseVideoReader, VideoInfo,
                                        VideoReadError)
-from costa_mm.datasets.records import VIDEO_SUFFIXES
 
 Video = Union[str, os.PathLike, np.ndarray, Sequence[np.ndarray]]
 Videos = Union[Video, Sequence[Video]]

@@ -1,11 +1,13 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Datasets, video readers, samplers and transforms."""
+from .base_dataset import BaseSTVGDataset
 from .hcstvg import HCSTVGDataset
+from .problems import SchemaError
 from .readers import (BaseVideoReader, DecordReader, PyAVReader, VideoInfo,
                       VideoReadError)
-from .records import SchemaError
+from .records import SentenceAnnotation
 from .samplers import EpochSampler
-from .stvg_dataset import BaseSTVGDataset, STVGDataset
+from .stvg_dataset import STVGDataset
 from .transforms import (CleanSentence, ClipColorJitter, FlipWithText,
                          LoadTubeAnnotations, LoadVideoFrames, PackSTVGInputs,
                          RandomBranch, RandomSizeCrop, RandomTemporalCrop,
@@ -16,8 +18,7 @@ __all__ = [
     'BaseSTVGDataset', 'BaseVideoReader', 'CleanSentence', 'ClipColorJitter',
     'DecordReader', 'EpochSampler', 'FlipWithText', 'HCSTVGDataset',
     'LoadTubeAnnotations', 'LoadVideoFrames', 'PackSTVGInputs', 'PyAVReader',
-    'RandomBranch',
-    'RandomSizeCrop', 'RandomTemporalCrop', 'ResizeClip', 'STVGDataset',
-    'SampleFrames', 'SchemaError', 'VidSTGDataset', 'VideoInfo',
-    'VideoReadError'
+    'RandomBranch', 'RandomSizeCrop', 'RandomTemporalCrop', 'ResizeClip',
+    'STVGDataset', 'SampleFrames', 'SchemaError', 'SentenceAnnotation',
+    'VidSTGDataset', 'VideoInfo', 'VideoReadError'
 ]

@@ -1,17 +1,16 @@
 # Copyright (c) costa_mm authors. All rights reserved.
-"""From the distributed folders of HC-STVG and VidSTG to compact files."""
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+"""From any dataset to one file of the STVGDataset format."""
+import os
+from typing import Any, Dict, List, NamedTuple, Optional
 
-from .compact import run_parallel
-from .drafts import Draft, finish_record
-from .hcstvg import EXPECTED as HCSTVG_EXPECTED
-from .hcstvg import read_hcstvg_entry
-from .readers import PyAVReader, VideoInfo, VideoReadError
-from .records import FileFolder, LeftOut, SchemaError, read_json, schema_error
-from .vidstg import VidSTGSentence, attach_boxes, iter_vidstg
+import numpy as np
 
-# frames by which annotation and container may differ without a note
-FRAME_TOLERANCE = 5
+from costa_mm.registry import DATASETS
+from costa_mm.structures import Tube
+from costa_mm.utils.files import write_json
+from .base_dataset import BaseSTVGDataset
+from .problems import Problems
+from .reading import open_videos
 
 
 class Converted(NamedTuple):
@@ -19,170 +18,163 @@ class Converted(NamedTuple):
 
     Attributes:
         records (list[dict]): What is kept (see :class:`BaseSTVGDataset`).
-        left_out (LeftOut): What is not, and notes.
-        tracks (dict[str, str]): Track name by sample id.
+        problems (Problems): What is not, and notes.
+        tracks (dict[str, str]): Name of the object's track by sample id.
+            Sentences of a video with the same name share their boxes, which
+            halves the files of VidSTG.
     """
     records: List[dict]
-    left_out: LeftOut
+    problems: Problems
     tracks: Dict[str, str]
 
 
-def probe_video(path: str) -> Optional[VideoInfo]:
-    """Facts of a video, None if it does not open (for worker processes)."""
-    try:
-        return PyAVReader().probe(path)
-    except VideoReadError:
-        return None
-
-
-def convert_hcstvg(ann_file: str,
-                   video_root: str,
-                   *,
-                   clip_seconds: Optional[float] = 20.0,
-                   num_workers: int = 1) -> Converted:
-    """HC-STVG v1 or v2.
-
-    Size, frame count and rate come from the videos.  Where a clip is
-    ``clip_seconds`` long to within a second, its rate is frames /
-    clip_seconds, the rule that the published sampling rests on.
+def convert_annotations(dataset_type: str, ann_file: str, video_root: str,
+                        out: str, num_workers: int, **options: Any) -> None:
+    """Convert one split and say what was written.
 
     Args:
-        ann_file (str): ``train.json`` and the like.
-        video_root (str): Folder of the videos, in parts or not.
-        clip_seconds (float, optional): None takes the videos' own rate.
+        dataset_type (str): Name of a registered class.
+        ann_file (str): Annotation file of the split.
+        video_root (str): Folder of the videos.
+        out (str): File to write.
+        num_workers (int): Processes.
+        **options: Further arguments of the class.
+    """
+    prefix = dict(options.pop('data_prefix', {}), video=video_root)
+    dataset = DATASETS.build(
+        dict(
+            type=dataset_type,
+            ann_file=ann_file,
+            data_prefix=prefix,
+            lazy_init=True,
+            **options))
+    write_conversion(convert_dataset(dataset, num_workers), out, video_root)
+
+
+def convert_dataset(dataset: BaseSTVGDataset,
+                    num_workers: int = 0) -> Converted:
+    """Read a dataset with the facts that its videos state.
+
+    Every video is opened once, so that training need not at every start.
+    Entries with an error are left out and reported like unusable ones.
+
+    Args:
+        dataset (BaseSTVGDataset): Of any registered class, built with
+            ``lazy_init=True``.
         num_workers (int): Processes.
 
     Returns:
-        Converted: Without tracks.
+        Converted: For :func:`write_conversion`.
 
     Raises:
-        SchemaError: If the file is none of HC-STVG; a single wrong entry is
-            left out and reported.
+        FileNotFoundError: If the annotation file or all videos are missing.
+        ValueError: If the file is of another format or no sentence is left.
     """
-    data, left_out = read_json(ann_file), LeftOut()
-    if not isinstance(data, dict) or 'videos' in data:
-        schema_error(ann_file, None, f'expected {HCSTVG_EXPECTED}')
-    drafts = []
-    for name, entry in data.items():
-        try:
-            drafts.append(read_hcstvg_entry(name, entry))
-        except (ValueError, KeyError) as e:
-            left_out.add(f'wrong entry ({str(e)[:60]})', name)
-    drafts = _locate(drafts, video_root, left_out)
-    infos = _probe(drafts, num_workers)
-    records = []
-    for draft in drafts:
-        info = infos[draft.video_path]
-        if info is None:
-            left_out.add('unreadable video', draft.sample_id)
-            continue
-        if (clip_seconds is not None
-                and abs(info.num_frames / info.fps - clip_seconds) <= 1):
-            info = info._replace(fps=info.num_frames / clip_seconds)
-        records.append(_finish(draft, info, left_out))
-    return Converted([r for r in records if r is not None], left_out, {})
+    annotations = dataset.find_videos(dataset.read_annotations(num_workers))
+    annotations = open_videos(annotations, dataset, True, num_workers)
+    records = dataset.make_records(annotations)
+    if not records:
+        dataset.problems.require(records)
+        dataset.problems.raise_errors(dataset.ann_file)
+    tracks = {a.sample_id: a.track for a in annotations if a.track}
+    return Converted(records, dataset.problems, tracks)
 
 
-def convert_vidstg(ann_file: str,
-                   video_root: str,
-                   vidor_root: str,
-                   *,
-                   num_workers: int = 1) -> Converted:
-    """VidSTG with VidOR's boxes.
+def write_conversion(converted: Converted, out: str, video_root: str) -> None:
+    """Write the annotation file and the report, and say what is in them.
 
     Args:
-        ann_file (str): ``train_annotations.json`` and the like.
-        video_root (str): Folder of VidOR's videos, in parts or not.
-        vidor_root (str): Folder of VidOR's annotation files.
-        num_workers (int): Processes.
-
-    Returns:
-        Converted: Sentences that ask for the same object share a track.
-
-    Raises:
-        SchemaError: If the annotation file is not VidSTG's.
+        converted (Converted): What was read.
+        out (str): The annotation file; the report lies beside it.
+        video_root (str): Video paths are written relative to it.
     """
-    left_out = LeftOut()
-    by_vid: Dict[str, List[VidSTGSentence]] = {}
-    tracks = {}
-    for sentence in iter_vidstg(read_json(ann_file), ann_file):
-        by_vid.setdefault(sentence.vid, []).append(sentence)
-        tracks[sentence.draft.sample_id] = str(sentence.target)
-    folder = FileFolder(vidor_root, ('.json', ))
-    tasks = []
-    for vid, group in by_vid.items():
-        file = folder.find(f'{vid}.json')
-        if file is None:
-            for sentence in group:
-                left_out.add('missing VidOR annotation',
-                             sentence.draft.sample_id)
-        else:
-            tasks.append((group, file))
-    drafts: List[Draft] = []
-    for (group, _), result in zip(
-            tasks,
-            run_parallel(_boxes_of, tasks, num_workers, 'VidOR files')):
-        if isinstance(result, str):
-            for sentence in group:
-                left_out.add(f'wrong VidOR file ({result[:80]})',
-                             sentence.draft.sample_id)
-        else:
-            drafts.extend(result)
-    drafts = _locate(drafts, video_root, left_out)
-    infos = _probe(drafts, num_workers)
-    records = []
-    for draft in drafts:
-        if infos[draft.video_path] is None:
-            left_out.add('unreadable video', draft.sample_id)
-        else:
-            records.append(
-                _finish(draft, infos[draft.video_path], left_out))
-    return Converted([r for r in records if r is not None], left_out, tracks)
+    records, problems, _ = converted
+    write_json(
+        to_stvg_format(converted, video_root), out, separators=(',', ':'))
+    report = f"{out.removesuffix('.gz').removesuffix('.json')}_report.json"
+    write_json(dict(kept=len(records), notes=problems.to_dict()), report)
+    num_videos = len({record['video_path'] for record in records})
+    print(f'{len(records)} sentences of {num_videos} videos written to {out}')
+    if problems:
+        print(f'notes (all sample ids are in {report}):')
+        print(problems.summary())
 
 
-def _boxes_of(task: Tuple[List[VidSTGSentence], str]) -> Any:
-    """Drafts with boxes, or what is wrong with the VidOR file."""
-    try:
-        return list(attach_boxes(*task))
-    except SchemaError as e:
-        return str(e)
+def to_stvg_format(converted: Converted, video_root: str) -> Dict[str, Any]:
+    """Records as one object of the format of :class:`STVGDataset`.
+
+    Args:
+        converted (Converted): What was read.
+        video_root (str): Video paths are written relative to it.
+    """
+    groups: Dict[str, List[dict]] = {}
+    for record in converted.records:
+        groups.setdefault(record['video_path'], []).append(record)
+    return dict(videos=[
+        _video_entry(path, group, video_root, converted.tracks)
+        for path, group in groups.items()
+    ])
 
 
-def _locate(drafts: List[Draft], video_root: str,
-            left_out: LeftOut) -> List[Draft]:
-    folder = FileFolder(video_root)
-    paths = {name: folder.find(name) for name in {d.video for d in drafts}}
-    if drafts and not any(paths.values()):
-        raise FileNotFoundError(
-            f'none of {len(paths)} videos is below {video_root}: expected '
-            f'for example {drafts[0].video}')
-    found = []
-    for draft in drafts:
-        if paths[draft.video] is None:
-            left_out.add('missing video', draft.sample_id)
-        else:
-            found.append(draft._replace(video_path=paths[draft.video]))
-    return found
+def _video_entry(path: str, group: List[dict], video_root: str,
+                 tracks: Dict[str, str]) -> dict:
+    first = group[0]
+    entry = dict(
+        path=os.path.relpath(path, video_root or '.'),
+        id=first['video_id'],
+        num_frames=first['num_frames'],
+        fps=first['fps'],
+        width=first['width'],
+        height=first['height'])
+    shared: Dict[str, List[Tube]] = {}
+    for record in group:
+        name = tracks.get(record['sample_id'])
+        if name is not None and record['gt_tube'] is not None:
+            shared.setdefault(name, []).append(record['gt_tube'])
+    if shared:
+        entry['tracks'] = {k: _track(v) for k, v in shared.items()}
+    entry['sentences'] = [
+        _sentence_entry(record, tracks.get(record['sample_id']))
+        for record in group
+    ]
+    return entry
 
 
-def _probe(drafts: List[Draft],
-           num_workers: int) -> Dict[str, Optional[VideoInfo]]:
-    paths = list(dict.fromkeys(d.video_path for d in drafts))
-    return dict(
-        zip(paths, run_parallel(probe_video, paths, num_workers, 'videos')))
+def _sentence_entry(record: dict, track: Optional[str]) -> dict:
+    entry = dict(id=record['sample_id'], text=record['sentence'])
+    if record['qtype'] is not None:
+        entry['qtype'] = record['qtype']
+    if tuple(record['segment']) != (0, record['num_frames']):
+        entry['segment'] = list(record['segment'])
+    if record['factors'] is not None:
+        entry['factors'] = record['factors']
+    tube = record['gt_tube']
+    if tube is not None:
+        entry['span'] = list(tube.span)
+        if track is not None:
+            entry['track'] = track
+        elif len(tube.boxes):
+            entry['boxes'] = _box_list(
+                dict(zip(tube.frame_ids.tolist(), tube.boxes)), tube.span[0])
+    return entry
 
 
-def _finish(draft: Draft, info: VideoInfo,
-            left_out: LeftOut) -> Optional[dict]:
-    """The record, with the video's own facts; differences are noted."""
-    if (draft.num_frames is not None
-            and abs(draft.num_frames - info.num_frames) > FRAME_TOLERANCE):
-        left_out.add('frame count differs from the video (kept, the '
-                     "video's is used)", draft.sample_id)
-    size = (draft.width, draft.height)
-    if None not in size and size != (info.width, info.height):
-        left_out.add('frame size differs from the video: boxes would be in '
-                     'the wrong place', draft.sample_id)
-        return None
-    return finish_record(
-        draft._replace(**info._asdict()), left_out, test_mode=False)
+def _track(tubes: List[Tube]) -> dict:
+    boxes: Dict[int, np.ndarray] = {}
+    for tube in tubes:
+        boxes.update(zip(tube.frame_ids.tolist(), tube.boxes))
+    start = min(boxes, default=0)
+    return dict(start=start, boxes=_box_list(boxes, start))
+
+
+def _box_list(boxes: Dict[int, np.ndarray], start: int) -> list:
+    """Boxes of consecutive frames from ``start`` on, None in gaps."""
+    return [
+        _numbers(boxes[i]) if i in boxes else None
+        for i in range(start, max(boxes, default=start - 1) + 1)
+    ]
+
+
+def _numbers(box: np.ndarray) -> list:
+    """Whole numbers without their useless decimals."""
+    return [int(c) if c == int(c) else round(float(c), 3) for c in box]

@@ -1,170 +1,175 @@
 # Copyright (c) costa_mm authors. All rights reserved.
-"""Helpers that turn what annotation files say into clean records."""
-import gzip
-import json
-import logging
-import math
-import os
-from collections import OrderedDict
-from typing import (Any, Dict, Iterable, List, NoReturn, Optional, Sequence,
-                    Tuple)
+"""From what an annotation says to a record that can be used."""
+from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
-from mmengine.logging import print_log
 
-#: What counts as a video in a folder, lower case.
-VIDEO_SUFFIXES = ('.mp4', '.mkv', '.avi', '.webm', '.mov', '.m4v', '.mpg',
-                  '.mpeg', '.wmv', '.flv', '.ts', '.mts', '.m2ts', '.3gp',
-                  '.ogv', '.gif')
+from costa_mm.structures import Tube
+from .problems import Problems
+
+# boxes on a smaller part of an event's frames are called key frames
+DENSE_SHARE = 0.25
 
 
-class LeftOut:
-    """Counts what a dataset leaves out, by reason, with examples.
+class SentenceAnnotation(NamedTuple):
+    """One sentence as its annotation file states it, in our units.
+
+    Attributes:
+        sample_id (str): Unique in the dataset.
+        video (str): File name as annotated.
+        video_id (str): Name of the video in results.
+        sentence (str): The query.
+        qtype (str, optional): 'declarative' or 'interrogative'.
+        num_frames (int, optional): None is probed.
+        fps (float, optional): None is probed.
+        width (int, optional): Pixels; None is probed.
+        height (int, optional): Pixels; None is probed.
+        segment (tuple[int, int], optional): End-exclusive source frames
+            inside which frames are sampled; None is the whole video.
+        span (tuple[int, int], optional): End-exclusive event; None is
+            unknown.
+        frame_ids (np.ndarray): Frames with a box, (N, ), increasing.
+        boxes (np.ndarray): As annotated, (N, 4), xyxy pixels, not cleaned.
+        track (str, optional): Name of the object in its video; sentences of
+            a video with the same name share their boxes.
+        factors (dict, optional): What is known of the sample's difficulty.
+        entry (str): Place in the file, filled in by the dataset.
+        video_path (str): Where the video lies, filled in by the dataset.
+    """
+    sample_id: str
+    video: str
+    video_id: str
+    sentence: str
+    qtype: Optional[str] = None
+    num_frames: Optional[int] = None
+    fps: Optional[float] = None
+    width: Optional[int] = None
+    height: Optional[int] = None
+    segment: Optional[Tuple[int, int]] = None
+    span: Optional[Tuple[int, int]] = None
+    frame_ids: np.ndarray = np.zeros(0, dtype=np.int64)
+    boxes: np.ndarray = np.zeros((0, 4))
+    track: Optional[str] = None
+    factors: Optional[dict] = None
+    entry: str = ''
+    video_path: str = ''
+
+    def note(self, problems: Problems, level: str, reason: str,
+             detail: str = '') -> None:
+        """Note a problem of this sentence."""
+        problems.add(
+            level,
+            reason,
+            self.entry or self.sample_id,
+            detail=detail,
+            sample_id=self.sample_id)
+
+
+def make_record(annotation: SentenceAnnotation,
+                problems: Problems,
+                test_mode: bool,
+                max_gap: int = 0) -> Optional[dict]:
+    """Clean an annotation; None if it cannot be used.
+
+    Boxes are clipped to the frame, boxes without area dropped, a span or a
+    segment that runs over the end of the video is cut there.  All of it is
+    noted in ``problems``.
 
     Args:
-        num_examples (int): Examples to name per reason.
+        annotation (SentenceAnnotation): With path, size, length and rate.
+        problems (Problems): Takes the notes.
+        test_mode (bool): Keep samples without ground truth.
+        max_gap (int): Gaps between boxes that training fills in
+            (:class:`LoadTubeAnnotations`).
+
+    Returns:
+        dict or None: The record.
     """
-
-    def __init__(self, num_examples: int = 3) -> None:
-        self.num_examples = num_examples
-        self.reasons: 'OrderedDict[str, List[str]]' = OrderedDict()
-
-    def add(self, reason: str, sample_id: str) -> None:
-        """Note that ``sample_id`` is not used because of ``reason``."""
-        self.reasons.setdefault(reason, []).append(sample_id)
-
-    def __len__(self) -> int:
-        return sum(len(ids) for ids in self.reasons.values())
-
-    def to_dict(self) -> dict:
-        """Reasons with all sample ids, for a report file."""
-        return {reason: list(ids) for reason, ids in self.reasons.items()}
-
-    def summary(self) -> str:
-        """One line per reason: the count and the first examples."""
-        lines = []
-        for reason, ids in self.reasons.items():
-            shown = ', '.join(ids[:self.num_examples])
-            more = ', ...' if len(ids) > self.num_examples else ''
-            lines.append(f'  {len(ids)} x {reason}: {shown}{more}')
-        return '\n'.join(lines)
-
-    def log(self, name: str, kept: int) -> None:
-        """Say how many samples are kept and what is left out."""
-        text = f'{name}: {kept} samples'
-        if self.reasons:
-            text += f', {len(self)} notes on what is left out\n'
-            text += self.summary()
-        level = logging.WARNING if self.reasons else logging.INFO
-        print_log(text, logger='current', level=level)
+    span = _cut(annotation.span, annotation.num_frames)
+    segment = _cut(annotation.segment or (0, annotation.num_frames),
+                   annotation.num_frames)
+    reason, tube = _unusable(annotation, span, segment, test_mode), None
+    if reason is None and span is not None:
+        tube = _clean_tube(annotation, span, segment, problems)
+        # no box annotated at all is fine at test time: it can be predicted
+        if not len(tube.boxes) and (len(annotation.boxes) or not test_mode):
+            reason = 'no usable box'
+        elif not test_mode and not _is_dense(tube, max_gap):
+            annotation.note(
+                problems, 'warning', 'boxes on few frames of the event: a '
+                'training sample may get none')
+    if reason is not None:
+        annotation.note(problems, 'skipped', reason)
+        return None
+    keys = ('sample_id', 'video_path', 'video_id', 'sentence', 'qtype',
+            'num_frames', 'fps', 'width', 'height', 'factors')
+    return dict({key: getattr(annotation, key) for key in keys},
+                segment=segment, gt_tube=tube)
 
 
-class SchemaError(ValueError):
-    """An annotation file does not look as documented."""
+def lacking_truth(record: dict) -> Optional[str]:
+    """Why a record cannot be scored, None if it can."""
+    if record['gt_tube'] is None:
+        return 'no true span'
+    return None if len(record['gt_tube'].boxes) else 'no usable box'
 
 
-def schema_error(file: str, entry: Any, what: str) -> NoReturn:
-    """Raise an error that names the file, the entry and the mend."""
-    raise SchemaError(f'{file}, entry {entry!r}: {what}')
+def _cut(span: Optional[Tuple[int, int]],
+         num_frames: int) -> Optional[Tuple[int, int]]:
+    return span and (span[0], min(span[1], num_frames))
 
 
-def read_json(path: str) -> Any:
-    """Read a ``.json`` or ``.json.gz`` file.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        SchemaError: If it is not JSON.
-    """
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f'no annotation file at {path}')
-    opener = gzip.open if str(path).endswith('.gz') else open
-    try:
-        with opener(path, 'rt', encoding='utf-8') as f:
-            return json.load(f)
-    except (ValueError, EOFError, gzip.BadGzipFile) as e:
-        raise SchemaError(f'{path} is not a JSON file: {e}') from e
-    except RecursionError as e:
-        raise SchemaError(f'{path} is nested too deeply') from e
+def _unusable(annotation: SentenceAnnotation, span: Optional[tuple],
+              segment: tuple, test_mode: bool) -> Optional[str]:
+    if segment[0] >= segment[1]:
+        return 'segment behind the end of the video'
+    if span is None:
+        return None if test_mode else 'no true span'
+    if span[0] >= span[1]:
+        return 'event behind the end of the video'
+    if not test_mode and (span[0] >= segment[1] or span[1] <= segment[0]):
+        return 'event outside the segment'
+    return None
 
 
-def is_number(value: Any) -> bool:
-    """Whether ``value`` is a finite number (and no bool)."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+def _clean_tube(annotation: SentenceAnnotation, span: Tuple[int, int],
+                segment: Tuple[int, int], problems: Problems) -> Tube:
+    if annotation.span[1] > span[1]:
+        annotation.note(problems, 'warning',
+                        'event cut at the end of the video (kept)')
+    boxes, usable = clean_boxes(annotation.boxes, annotation.width,
+                                annotation.height)
+    if not usable.all():
+        annotation.note(problems, 'warning',
+                        'some boxes without area dropped (sample kept)')
+    tiny = (np.abs(annotation.boxes) <= 2).all(axis=1)
+    if tiny.sum() * 2 > len(tiny):
+        annotation.note(
+            problems, 'warning',
+            'most boxes lie within two pixels: fractions of the frame?')
+    inside = (annotation.frame_ids >= span[0]) & (
+        annotation.frame_ids < span[1])
+    keep = usable & inside
+    return Tube(
+        span=span,
+        frame_ids=annotation.frame_ids[keep],
+        boxes=boxes[keep],
+        qtype=annotation.qtype,
+        num_frames=annotation.num_frames,
+        fps=annotation.fps,
+        factors=annotation.factors,
+        segment=segment)
+
+
+def _is_dense(tube: Tube, max_gap: int) -> bool:
+    """Whether a sample of an event can be expected to hold a box."""
+    gaps = np.diff(tube.frame_ids)
+    near = gaps <= max(max_gap, 1)
+    covered = 1 + gaps[near].sum() + (~near).sum()
+    length = tube.span[1] - tube.span[0]
+    if len(gaps) and not near.any() and covered < length:
         return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # an int too large for a float
-        return False
-
-
-def as_int(value: Any, low: int = 0) -> int:
-    """An integral number not below ``low``.
-
-    Raises:
-        ValueError: If it is something else.
-    """
-    if not is_number(value) or value != int(value):
-        raise ValueError(f'{value!r} is not a whole number')
-    if not low <= value <= 2**31:
-        raise ValueError(f'{value!r} is not between {low} and 2**31')
-    return int(value)
-
-
-def as_positive(value: Any) -> float:
-    """A positive finite number.
-
-    Raises:
-        ValueError: If it is something else.
-    """
-    if not is_number(value) or value <= 0:
-        raise ValueError(f'{value!r} is not a positive number')
-    return float(value)
-
-
-def as_object(value: Any, name: str) -> dict:
-    """A JSON object.
-
-    Args:
-        value (Any): What should be one.
-        name (str): Said in the message.
-
-    Raises:
-        ValueError: If it is something else.
-    """
-    if not isinstance(value, dict):
-        raise ValueError(f'{name} is {str(value)[:80]!r}, not an object')
-    return value
-
-
-def as_text(value: Any) -> str:
-    """A sentence with its outer blanks removed.
-
-    Raises:
-        ValueError: If it is not a string or holds no character.
-    """
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f'{value!r} is not a sentence')
-    return value.strip()
-
-
-def as_boxes(values: Iterable) -> np.ndarray:
-    """A list of four-number boxes, (N, 4), float64.
-
-    Raises:
-        ValueError: If one of them is not four finite numbers.
-    """
-    rows = []
-    for i, box in enumerate(values):
-        if (not isinstance(box, (list, tuple)) or len(box) != 4
-                or not all(is_number(c) and abs(c) < 1e9 for c in box)):
-            raise ValueError(f'box {i} is {str(box)[:80]}, not four numbers')
-        rows.append([float(c) for c in box])
-    return np.array(rows, dtype=np.float64).reshape(-1, 4)
-
-
-def xywh_to_xyxy(boxes: np.ndarray) -> np.ndarray:
-    """(x, y, w, h) to (x1, y1, x2, y2), (N, 4)."""
-    return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+    return covered >= DENSE_SHARE * length
 
 
 def clean_boxes(boxes: np.ndarray, width: Optional[int],
@@ -191,57 +196,41 @@ def clean_boxes(boxes: np.ndarray, width: Optional[int],
     return boxes, usable
 
 
-class FileFolder:
-    """Finds files by name in a folder and the folders below it.
+def pack_tube(record: dict) -> dict:
+    """The record with its tube in few bytes, for holding many of them.
 
-    The distributed archives unpack into numbered folders; people also put
-    all files into one.  The tree is walked only if a direct look fails.
+    VidSTG trains on 80,684 tubes of some 200 boxes, whose corners are whole
+    numbers: as int16 and without the numbers of consecutive frames they take
+    a fifth of the memory.  Nothing is rounded.
 
     Args:
-        root (str): The folder.
-        suffixes (Sequence[str]): Suffixes of the files, lower case.  Where a
-            name has another of them (``.mkv`` repacked as ``.mp4``), or none,
-            the file with the same stem is taken.
+        record (dict): With ``gt_tube``; not changed.
+
+    Returns:
+        dict: For :func:`unpack_tube`.
     """
+    tube = record['gt_tube']
+    if tube is None:
+        return record
+    boxes, ids = tube.boxes, tube.frame_ids
+    if (np.abs(boxes) < 2**15).all() and (boxes == np.rint(boxes)).all():
+        boxes = boxes.astype(np.int16)
+    if len(ids) and ids[-1] - ids[0] == len(ids) - 1:
+        ids = int(ids[0])
+    return dict(record, gt_tube=(tube.span, ids, boxes))
 
-    def __init__(self, root: str,
-                 suffixes: Sequence[str] = VIDEO_SUFFIXES) -> None:
-        self.root = root
-        self.suffixes = tuple(suffixes)
-        self._by_stem: Optional[Dict[str, List[str]]] = None
 
-    def find(self, name: str) -> Optional[str]:
-        """Path of a file, or None.
-
-        Args:
-            name (str): File name, path below the folder, or stem.
-        """
-        path = os.path.join(self.root, name)
-        if os.path.isfile(path):
-            return path
-        if self._by_stem is None:
-            self._by_stem = self._walk()
-        base = os.path.basename(name)
-        stem, suffix = os.path.splitext(base)
-        if suffix.lower() not in self.suffixes:
-            stem = base
-        found = self._by_stem.get(stem, [])
-        same = [p for p in found if os.path.basename(p) == base] or found
-        # two files of one name in two folders: no guessing
-        return same[0] if len(same) == 1 else None
-
-    def _walk(self) -> Dict[str, List[str]]:
-        by_stem: Dict[str, List[str]] = {}
-        seen = set()  # links may form a circle
-        for folder, dirs, files in os.walk(self.root, followlinks=True):
-            real = os.path.realpath(folder)
-            dirs[:] = [] if real in seen else sorted(dirs)
-            if real in seen:
-                continue
-            seen.add(real)
-            for file in sorted(files):
-                stem, suffix = os.path.splitext(file)
-                if suffix.lower() in self.suffixes:
-                    by_stem.setdefault(stem, []).append(
-                        os.path.join(folder, file))
-        return by_stem
+def unpack_tube(record: dict) -> None:
+    """Undo :func:`pack_tube` in place."""
+    packed = record['gt_tube']
+    if not isinstance(packed, tuple):
+        return
+    span, ids, boxes = packed
+    if isinstance(ids, int):
+        ids = np.arange(ids, ids + len(boxes), dtype=np.int64)
+    known = ('qtype', 'num_frames', 'fps', 'factors', 'segment')
+    record['gt_tube'] = Tube(
+        span=span,
+        frame_ids=ids,
+        boxes=boxes,
+        **{key: record[key] for key in known})

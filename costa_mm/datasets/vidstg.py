@@ -1,15 +1,17 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """VidSTG: sentences from its own files, boxes from VidOR."""
-from typing import (Any, Dict, Iterable, Iterator, List, NamedTuple, Optional,
-                    Tuple)
+from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
 
 import numpy as np
 
 from costa_mm.registry import DATASETS
-from .drafts import Draft
-from .records import (FileFolder, as_boxes, as_int, as_object, as_positive,
-                      as_text, read_json, schema_error)
-from .stvg_dataset import BaseSTVGDataset
+from costa_mm.utils.parallel import run_parallel
+from .annotation_files import FileFolder, read_json
+from .base_dataset import BaseSTVGDataset
+from .fields import (as_boxes, as_int, as_list, as_object, as_positive,
+                     as_span, as_text)
+from .problems import SchemaError
+from .records import SentenceAnnotation
 
 EXPECTED = ('a list of {"vid", "fps", "frame_count", "width", "height", '
             '"used_segment", "temporal_gt", "captions", "questions"}')
@@ -17,69 +19,137 @@ EXPECTED_VIDOR = '{"trajectories": [[{"tid", "bbox": {"xmin", ...}}], ...]}'
 Tracks = Dict[int, Tuple[np.ndarray, np.ndarray]]
 
 
-class VidSTGSentence(NamedTuple):
-    """A sentence and the object whose boxes it asks for.
+@DATASETS.register_module()
+class VidSTGDataset(BaseSTVGDataset):
+    """VidSTG as distributed, with VidOR's boxes.
 
-    Attributes:
-        draft (Draft): Without boxes.
-        vid (str): Id of the video in VidOR.
-        target (int): Id of the object in VidOR's trajectories.
-    """
-    draft: Draft
-    vid: str
-    target: int
-
-
-def read_vidstg_entry(index: int, entry: dict) -> List[VidSTGSentence]:
-    """All sentences of one entry.
-
-    ``temporal_gt.end_fid`` is exclusive and ``used_segment.end_fid``
-    inclusive (counted on the real file); entries may lack questions.
+    Reads the official sentence annotations (``train_annotations.json``,
+    ``val_annotations.json``, ``test_annotations.json``) together with VidOR's
+    per-video files, which takes minutes for the whole training split; the
+    file that ``tools/dataset_converters/vidstg.py`` writes takes seconds.
+    Every caption is a declarative and every question an interrogative
+    sample.  Frames are sampled in ``used_segment``.
 
     Args:
-        index (int): Place of the entry in the file.
-        entry (dict): What the file says.
+        ann_file (str): Annotation file, official or converted.
+        data_prefix (dict): ``video``: folder of the videos; ``vidor``: folder
+            of VidOR's annotation files (official form only).  Without
+            ``vidor`` there are no boxes; such a split can be predicted only.
+        **kwargs: See :class:`BaseSTVGDataset`.
+    """
+
+    METAINFO = dict(dataset_type='vidstg')
+    EXPECTED = EXPECTED
+
+    @classmethod
+    def matches(cls, data: Any) -> bool:
+        """Whether the content of a file is of VidSTG's form."""
+        return isinstance(data, list)
+
+    def video_name(self, key: int, entry: Any) -> Optional[str]:
+        """See :meth:`BaseSTVGDataset.video_name`."""
+        return f"{entry['vid']}.mp4" if isinstance(
+            entry, dict) and 'vid' in entry else None
+
+    def parse_data_info(self, key: int,
+                        entry: Any) -> List[SentenceAnnotation]:
+        """Captions (declarative), then questions (interrogative).
+
+        ``temporal_gt.end_fid`` is exclusive and ``used_segment.end_fid``
+        inclusive (counted on the real file); entries may lack questions.
+        """
+        vid = as_text(str(as_object(entry, 'the entry')['vid']))
+        event = as_object(entry['temporal_gt'], '"temporal_gt"')
+        used = as_object(entry['used_segment'], '"used_segment"')
+        head = dict(
+            video=f'{vid}.mp4',
+            video_id=vid,
+            num_frames=as_int(entry['frame_count'], 1),
+            fps=as_positive(entry['fps']),
+            width=as_int(entry['width'], 1),
+            height=as_int(entry['height'], 1),
+            segment=as_span(
+                [used['begin_fid'], as_int(used['end_fid']) + 1]),
+            span=as_span([event['begin_fid'], event['end_fid']]))
+        parsed = []
+        for name, qtype in (('captions', 'declarative'),
+                            ('questions', 'interrogative')):
+            sentences = as_list(entry.get(name) or [], f'"{name}"')
+            for k, sentence in enumerate(sentences):
+                place = f'{name}[{k}]'
+                with self.problems.at(place):
+                    as_object(sentence, 'the sentence')
+                    parsed.append(
+                        SentenceAnnotation(
+                            sample_id=f'{vid}_{key}_{name[0]}{k}',
+                            sentence=as_text(sentence['description']),
+                            qtype=qtype,
+                            track=str(as_int(sentence['target_id'])),
+                            entry=place,
+                            **head))
+        return parsed
+
+    def attach_boxes(self, annotations: List[SentenceAnnotation],
+                     num_workers: int = 0) -> List[SentenceAnnotation]:
+        """Give the sentences their objects' boxes, from VidOR's files."""
+        if not self.data_prefix.get('vidor'):
+            return annotations
+        folder = FileFolder(self.data_prefix['vidor'], ('.json', ))
+        groups: Dict[str, List[SentenceAnnotation]] = {}
+        for annotation in annotations:
+            groups.setdefault(annotation.video_id, []).append(annotation)
+        tasks = [(folder.find(f'{vid}.json'), group)
+                 for vid, group in groups.items()]
+        if (tasks and not any(file for file, _ in tasks)
+                and not self.problems.count('error')):
+            raise FileNotFoundError(
+                f'no VidOR annotation file below {folder.root}: expected for '
+                f'example {next(iter(groups))}.json there or in a folder '
+                'below; set data_prefix=dict(vidor=...)')
+        results = run_parallel(attach_tracks, tasks, num_workers,
+                               'VidOR files')
+        with_boxes = []
+        for (file, group), result in zip(tasks, results):
+            if isinstance(result, list):
+                with_boxes += result
+            elif file is None:
+                for annotation in group:
+                    annotation.note(self.problems, 'skipped', result)
+            else:
+                self.problems.add(
+                    'error', result, fix=f'expected {EXPECTED_VIDOR}')
+        return with_boxes
+
+
+def attach_tracks(
+    task: Tuple[Optional[str], List[SentenceAnnotation]]
+) -> Union[List[SentenceAnnotation], str]:
+    """Give the sentences of one video their boxes (for worker processes).
+
+    Args:
+        task (tuple[str, list[SentenceAnnotation]]): VidOR's file of a video
+            and the video's sentences.
 
     Returns:
-        list[VidSTGSentence]: Captions (declarative), then questions
-        (interrogative).
-
-    Raises:
-        KeyError: If a key is missing.
-        ValueError: If a value is not as documented.
+        list[SentenceAnnotation] or str: The sentences with the target's boxes
+        inside the event, or what is wrong.
     """
-    vid = as_text(str(as_object(entry, 'the entry')['vid']))
-    event, segment = (
-        as_object(entry[key], f'"{key}"')
-        for key in ('temporal_gt', 'used_segment'))
-    span = (as_int(event['begin_fid']), as_int(event['end_fid'], 1))
-    used = (as_int(segment['begin_fid']), as_int(segment['end_fid']) + 1)
-    if span[0] >= span[1] or used[0] >= used[1]:
-        raise ValueError(f'temporal_gt {span} or used_segment {used} is empty')
-    head = dict(
-        video=f'{vid}.mp4',
-        video_id=vid,
-        num_frames=as_int(entry['frame_count'], 1),
-        fps=as_positive(entry['fps']),
-        width=as_int(entry['width'], 1),
-        height=as_int(entry['height'], 1),
-        segment=used,
-        span=span)
+    file, group = task
+    if file is None:
+        return 'missing VidOR annotation'
+    try:
+        tracks = read_vidor_tracks(
+            read_json(file), file, {int(a.track) for a in group})
+    except SchemaError as e:
+        return str(e)
     out = []
-    for key, qtype in (('captions', 'declarative'), ('questions',
-                                                     'interrogative')):
-        sentences = entry.get(key) or []
-        if not isinstance(sentences, list):
-            raise ValueError(f'"{key}" is no list')
-        for k, sentence in enumerate(sentences):
-            as_object(sentence, f'"{key}"[{k}]')
-            draft = Draft(
-                sample_id=f'{vid}_{index}_{key[0]}{k}',
-                sentence=as_text(sentence['description']),
-                qtype=qtype,
-                **head)
-            out.append(
-                VidSTGSentence(draft, vid, as_int(sentence['target_id'])))
+    for annotation in group:
+        frame_ids, boxes = tracks[int(annotation.track)]
+        start, end = annotation.span
+        inside = (frame_ids >= start) & (frame_ids < end)
+        out.append(
+            annotation._replace(
+                frame_ids=frame_ids[inside], boxes=boxes[inside]))
     return out
 
 
@@ -120,105 +190,4 @@ def read_vidor_tracks(data: Any, file: str,
             for target in wanted
         }
     except (KeyError, TypeError, ValueError) as e:
-        schema_error(file, 'trajectories',
-                     f'{e!r}; expected {EXPECTED_VIDOR}')
-
-
-@DATASETS.register_module()
-class VidSTGDataset(BaseSTVGDataset):
-    """VidSTG as distributed, with VidOR's boxes.
-
-    Reads the official sentence annotations (``train_annotations.json``,
-    ``val_annotations.json``, ``test_annotations.json``) together with VidOR's
-    per-video files, which takes minutes for the whole training split; the
-    compact file that ``tools/dataset_converters/vidstg.py`` writes takes
-    seconds.  Every caption is a declarative and every question an
-    interrogative sample.  Frames are sampled in ``used_segment``.
-
-    Args:
-        ann_file (str): Annotation file, official or compact.
-        data_prefix (dict): ``video``: folder of the videos; ``vidor``: folder
-            of VidOR's annotation files (official form only).  Without
-            ``vidor`` there are no boxes; such a split can be predicted only.
-        **kwargs: See :class:`BaseSTVGDataset`.
-    """
-
-    METAINFO = dict(dataset_type='vidstg')
-
-    def parse_annotations(self, data: Any) -> Iterator[Draft]:
-        """See :meth:`BaseSTVGDataset.parse_annotations`."""
-        sentences = list(iter_vidstg(data, self.ann_file))
-        if not self.data_prefix.get('vidor'):
-            yield from (sentence.draft for sentence in sentences)
-            return
-        folder = FileFolder(self.data_prefix['vidor'], ('.json', ))
-        by_vid: Dict[str, List[VidSTGSentence]] = {}
-        for sentence in sentences:
-            by_vid.setdefault(sentence.vid, []).append(sentence)
-        files = {vid: folder.find(f'{vid}.json') for vid in by_vid}
-        if files and not any(files.values()):
-            raise FileNotFoundError(
-                f'no VidOR annotation file below {folder.root}: expected for '
-                f'example {next(iter(files))}.json there or in a folder '
-                'below; set data_prefix=dict(vidor=...)')
-        for vid, group in by_vid.items():
-            if files[vid] is None:
-                for sentence in group:
-                    self.left_out.add('missing VidOR annotation',
-                                      sentence.draft.sample_id)
-                continue
-            yield from attach_boxes(group, files[vid])
-
-
-def iter_vidstg(data: Any, file: str) -> Iterator[VidSTGSentence]:
-    """All sentences of an official annotation file.
-
-    Args:
-        data (Any): Content of the file.
-        file (str): Its name, for messages.
-
-    Yields:
-        VidSTGSentence: In the order of the file.
-
-    Raises:
-        SchemaError: Naming file, entry and what is expected.
-    """
-    if not isinstance(data, list):
-        schema_error(file, None, f'expected {EXPECTED}, not a '
-                     f'{type(data).__name__}')
-    for index, entry in enumerate(data):
-        if not isinstance(entry, dict):
-            schema_error(file, index, f'expected {EXPECTED}')
-        try:
-            yield from read_vidstg_entry(index, entry)
-        except KeyError as e:
-            schema_error(file, _name(index, entry),
-                         f'the key {e} is missing; expected {EXPECTED}')
-        except ValueError as e:
-            schema_error(file, _name(index, entry),
-                         f'{e}; expected {EXPECTED}')
-
-
-def _name(index: int, entry: dict) -> str:
-    vid: Optional[Any] = entry.get('vid')
-    return f'{index} (vid {vid})'
-
-
-def attach_boxes(group: List[VidSTGSentence],
-                 vidor_file: str) -> Iterator[Draft]:
-    """Give the sentences of one video their boxes.
-
-    Args:
-        group (list[VidSTGSentence]): Sentences of one video.
-        vidor_file (str): VidOR's file of that video.
-
-    Yields:
-        Draft: With the target's boxes inside the event.
-    """
-    tracks = read_vidor_tracks(
-        read_json(vidor_file), vidor_file, {s.target
-                                            for s in group})
-    for draft, _, target in group:
-        frame_ids, boxes = tracks[target]
-        inside = (frame_ids >= draft.span[0]) & (frame_ids < draft.span[1])
-        yield draft._replace(frame_ids=frame_ids[inside], boxes=boxes[inside])
+        raise SchemaError(f'{file}, trajectories: {e!r}') from e

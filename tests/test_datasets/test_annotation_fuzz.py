@@ -2,6 +2,7 @@
 """Whatever an annotation file holds: a valid record, or an error that names
 the file."""
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from costa_mm.datasets import (BaseVideoReader, HCSTVGDataset, SchemaError,
-                               STVGDataset, VideoInfo, VidSTGDataset,
-                               conversion)
-from costa_mm.datasets.compact import to_compact
+                               STVGDataset, VideoInfo, VidSTGDataset)
+from costa_mm.datasets.conversion import convert_dataset, to_stvg_format
 from costa_mm.datasets.validation import check_annotations
 from costa_mm.structures import load_tubes
 
@@ -28,11 +28,14 @@ class FakeReader(BaseVideoReader):
 
 
 scalars = st.one_of(st.none(), st.booleans(), st.integers(-5, 60),
-                    st.integers(), st.floats(), st.text(max_size=5))
+                    st.integers(), st.floats(), st.text(max_size=5),
+                    st.just('a\ud83d'))
 junk = st.recursive(
     scalars, lambda x: st.one_of(
         st.lists(x, max_size=3), st.dictionaries(
             st.text(max_size=5), x, max_size=3)), max_leaves=8)
+
+
 def places(tree, path=()):
     """Paths to all values inside a JSON value."""
     items = tree.items() if isinstance(tree, dict) else enumerate(
@@ -227,33 +230,69 @@ def test_vidstg_with_vidor(folder):
 
 
 FEW = settings(FUZZ, max_examples=20)
+MANY = settings(FUZZ, max_examples=int(os.environ.get('FUZZ', 30)))
 
 
-def test_validator(folder):
-    """A report on any JSON file, or an error that names the file."""
+def refusal(path, prefix, cls):
+    """What the dataset says of a file: its refusal or its notes."""
+    try:
+        dataset = cls(str(path), data_prefix=prefix, reader=FakeReader())
+    except (ValueError, FileNotFoundError) as e:
+        return None, str(e)
+    return dataset, dataset.problems
+
+
+@pytest.mark.parametrize('cls, contents', [(HCSTVGDataset, hcstvg),
+                                           (VidSTGDataset, vidstg),
+                                           (STVGDataset, own)])
+def test_the_checker_and_the_dataset_agree(cls, contents, folder):
+    """What one refuses the other refuses, and in the same words."""
     found = []
+    (folder / 'o').mkdir(exist_ok=True)
+    corner = dict(xmin=3, ymin=4, xmax=30, ymax=40)
+    frame = [dict(tid=0, bbox=corner), dict(tid=1, bbox=corner)]
+    for vid in 'ab':
+        (folder / 'o' / f'{vid}.json').write_text(
+            json.dumps(dict(trajectories=[frame] * 48)))
+    prefix = dict(video=str(folder), vidor=str(folder / 'o'))
 
-    @FEW
-    @given(content=st.one_of(*map(spoiled, (hcstvg, vidstg, own)), junk))
+    @MANY
+    @given(content=st.one_of(spoiled(contents), spoiled(contents), junk))
     def run(content):
         path = folder / 'ann.json'
-        path.write_text(json.dumps(content))
-        for root, reader in ((None, None), (folder, FakeReader())):
-            try:
-                report = check_annotations(str(path), root, reader)
-            except SchemaError as e:
-                assert 'ann.json' in str(e)
-                continue
-            found.append(report)
-            for problem in report.problems:
-                assert problem.level in ('error', 'warning')
-                assert problem.entry and problem.what and problem.mend
-                assert 'object has no attribute' not in problem.what
-                assert 'not subscriptable' not in problem.what
+        path.write_text(twice(json.dumps(content)))
+        dataset, said = refusal(path, prefix, cls)
+        try:
+            report = check_annotations(
+                str(path), str(folder), dataset_type=cls.__name__,
+                data_prefix=prefix)
+        except (SchemaError, FileNotFoundError) as e:
+            assert dataset is None and str(e) == said
+            return
+        found.append(report)
+        assert (dataset is None) == (report.num_errors > 0)
+        for problem in report.problems:
+            assert problem.entry or problem.level == 'error'
+            assert problem.what and '\n' not in str(problem)
+            assert 'object has no attribute' not in problem.what
+            assert 'not subscriptable' not in problem.what
+        if dataset is None:
+            errors = [p for p in report.problems if p.level == 'error'][:9]
+            assert all(p.what in said for p in errors), said
+        else:
+            assert list(said) == report.problems
+            assert len(dataset) == report.num_usable
 
     run()
-    assert any(r.num_sentences for r in found)
+    assert any(not r.problems for r in found)
     assert any(r.num_errors for r in found)
+
+
+def twice(text):
+    """Give the first key of some files twice."""
+    if len(text) % 5 or not text.startswith('{"'):
+        return text
+    return text[:-1] + ', ' + text[1:text.index(':')] + ': 0}'
 
 
 def fitting(content):
@@ -263,13 +302,12 @@ def fitting(content):
     return content
 
 
-@pytest.mark.parametrize('convert, contents', [('hcstvg', hcstvg),
-                                               ('vidstg', vidstg)])
-def test_converters(convert, contents, folder, monkeypatch, capsys):
-    """What they write is read back, whatever they are given."""
-    monkeypatch.setattr(conversion, 'probe_video', FakeReader().probe)
+@pytest.mark.parametrize('cls, contents', [(HCSTVGDataset, hcstvg),
+                                           (VidSTGDataset, vidstg)])
+def test_the_converter(cls, contents, folder):
+    """What it writes is read back, whatever it is given."""
     (folder / 'vidor').mkdir(exist_ok=True)
-    args = [str(folder)] + [str(folder / 'vidor')] * (convert == 'vidstg')
+    prefix = dict(video=str(folder), vidor=str(folder / 'vidor'))
     found = []
 
     @FEW
@@ -280,18 +318,19 @@ def test_converters(convert, contents, folder, monkeypatch, capsys):
         for vid in 'ab':
             (folder / 'vidor' / f'{vid}.json').write_text(json.dumps(more))
         try:
-            out = getattr(conversion, f'convert_{convert}')(
-                str(folder / 'raw.json'), *args)
-        except SchemaError as e:
+            out = convert_dataset(
+                cls(
+                    str(folder / 'raw.json'), data_prefix=prefix,
+                    reader=FakeReader(), lazy_init=True))
+        except ValueError as e:
             assert 'raw.json' in str(e)
             return
         except FileNotFoundError as e:
             assert str(folder) in str(e)
             return
-        if out.records:
-            data = to_compact(out.records, str(folder), out.tracks)
-            found.append(check(STVGDataset, data, folder))
-            assert found[-1] == len(out.records)
+        data = to_stvg_format(out, str(folder))
+        found.append(check(STVGDataset, data, folder))
+        assert found[-1] == len(out.records)
 
     run()
     assert any(found)

@@ -4,8 +4,10 @@ import os
 import numpy as np
 import pytest
 
-from costa_mm.datasets.records import (FileFolder, LeftOut, as_boxes, as_int,
-                                       clean_boxes, xywh_to_xyxy)
+from costa_mm.datasets.annotation_files import FileFolder
+from costa_mm.datasets.fields import as_boxes, as_int, xywh_to_xyxy
+from costa_mm.datasets.problems import Problems
+from costa_mm.datasets.records import clean_boxes
 
 
 def test_clean_boxes_by_hand():
@@ -55,16 +57,16 @@ def test_file_folder(tmp_path):
     assert folder.find('nothing') is None
 
 
-def test_left_out_names_counts_and_examples():
-    left = LeftOut(num_examples=2)
+def test_problems_are_counted_with_examples():
+    problems = Problems()
     for i in range(4):
-        left.add('missing video', f'v{i}')
-    left.add('no box', 'w')
-    assert len(left) == 5
-    assert left.summary().splitlines() == [
+        problems.add('skipped', 'missing video', f'v{i}')
+    problems.add('skipped', 'no box', 'w')
+    assert len(problems) == 5
+    assert problems.summary(2).splitlines() == [
         '  4 x missing video: v0, v1, ...', '  1 x no box: w'
     ]
-    assert left.to_dict()['missing video'] == ['v0', 'v1', 'v2', 'v3']
+    assert problems.to_dict()['missing video'] == ['v0', 'v1', 'v2', 'v3']
 
 
 def test_boxes_are_float64():

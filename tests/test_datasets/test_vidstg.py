@@ -6,7 +6,6 @@ import pytest
 from test_datasets.conftest import write_video
 
 from costa_mm.datasets import SchemaError, VidSTGDataset
-from costa_mm.datasets.vidstg import iter_vidstg
 
 VID = '11566930393'
 
@@ -71,7 +70,7 @@ def test_ends_gaps_and_query_types(build, entry):
         assert tube.span == (10, 20)  # and exclusive here
         assert tube.frame_ids.tolist() == [10, 11, 12, 14, 15, 16, 17, 18, 19]
         assert tube.boxes[0].tolist() == [10, 5, 30, 30]
-    assert dataset.left_out.to_dict()['no usable box'] == ['42_0_q1']
+    assert dataset.problems.to_dict()['no usable box'] == ['42_0_q1']
 
 
 def test_event_to_the_end_of_the_video(build, entry):
@@ -94,7 +93,7 @@ def test_missing_boxes_are_said(build, entry, tmp_path):
     (tmp_path / 'v' / '0001').mkdir(parents=True)
     write_video(tmp_path / 'v' / '0001' / '43.mp4', 48)
     dataset = build([entry, other])
-    assert len(dataset.left_out.to_dict()['missing VidOR annotation']) == 3
+    assert len(dataset.problems.to_dict()['missing VidOR annotation']) == 3
     with pytest.raises(FileNotFoundError, match='43.json'):
         build([other])
 
@@ -112,13 +111,14 @@ def test_without_boxes_time_can_be_tested(build, entry):
     (dict(temporal_gt=dict(begin_fid=3)), 'end_fid'),
     (dict(temporal_gt=dict(begin_fid=9, end_fid=9)), 'empty'),
     (dict(frame_count='5'), 'whole number'),
-    (dict(captions='x'), 'no list'),
+    (dict(captions='x'), 'not a list'),
     (dict(captions=[dict(description='')]), 'sentence'),
-    (dict(captions=[3]), r'captions.*0.*not an object'),
+    (dict(captions=[3]), r'captions.0.: .*not an object'),
     (dict(questions=[dict(description='a')]), 'target_id'),
 ])
 def test_a_wrong_entry_is_named(change, what, build, entry):
-    with pytest.raises(SchemaError, match=f'ann.json.*1 .vid 42.*{what}'):
+    place = 'ann.json: entry 1 .42.mp4.'
+    with pytest.raises(SchemaError, match=f'{place}.*{what}'):
         build([dict(entry, vid='41'), dict(entry, **change)])
 
 
@@ -139,8 +139,7 @@ def test_a_wrong_vidor_file_is_named(build, entry, vidor):
 
 def test_real_validation_sentences(test_data):
     path = test_data / 'vidstg' / 'val_annotations.json'
-    sentences = list(iter_vidstg(json.loads(path.read_text()), str(path)))
-    drafts = [s.draft for s in sentences]
+    drafts = VidSTGDataset(str(path), lazy_init=True).read_annotations()
     assert len(drafts) == 3996 + 4960 == 8956  # as published
     assert len({d.sample_id for d in drafts}) == len(drafts)
     kinds = [d.qtype for d in drafts]

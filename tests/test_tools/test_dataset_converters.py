@@ -10,6 +10,7 @@ import pytest
 from test_datasets.conftest import write_video
 
 from costa_mm.datasets import HCSTVGDataset, VidSTGDataset
+from costa_mm.datasets.conversion import convert_dataset
 from costa_mm.datasets.validation import check_annotations
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +42,7 @@ def test_hcstvg_real_clips(test_data, tmp_path, run):
     _, said = run('hcstvg.py', tmp_path / 'v2.json', clips, '--out', out,
                   '--workers', 2)
     assert '8 sentences of 8 videos' in said
-    assert '1 x missing video: gone.mp4' in said
+    assert '2 x missing video: bad.mp4, gone.mp4' in said
     report = json.loads((tmp_path / 'sub' / 'ann_report.json').read_text())
     assert report['kept'] == 8 and len(report['notes']) == 2
     prefix = dict(video=str(clips))
@@ -56,18 +57,22 @@ def test_hcstvg_real_clips(test_data, tmp_path, run):
 
 
 def test_the_twenty_second_rule(tmp_path):
-    from costa_mm.datasets.conversion import convert_hcstvg
+
+    def convert(**options):
+        dataset = HCSTVGDataset(
+            str(tmp_path / 'a.json'),
+            data_prefix=dict(video=str(tmp_path)),
+            lazy_init=True,
+            **options)
+        return convert_dataset(dataset).records[0]['fps']
+
     write_video(tmp_path / 'a.mp4', 98, fps=5, options=dict(
         preset='ultrafast'))
     entry = dict(bbox=[[1, 1, 9, 9]], st_frame=1, caption='x', img_num=98)
     (tmp_path / 'a.json').write_text(json.dumps({'a.mp4': entry}))
-    ann = str(tmp_path / 'a.json')
-    out = convert_hcstvg(ann, str(tmp_path))
-    assert out.records[0]['fps'] == pytest.approx(4.9)
-    out = convert_hcstvg(ann, str(tmp_path), clip_seconds=None)
-    assert out.records[0]['fps'] == pytest.approx(5)
-    out = convert_hcstvg(ann, str(tmp_path), clip_seconds=30)
-    assert out.records[0]['fps'] == pytest.approx(5)
+    assert convert(clip_seconds=20.0) == pytest.approx(4.9)
+    assert convert() == pytest.approx(5)
+    assert convert(clip_seconds=30) == pytest.approx(5)
 
 
 def test_vidstg_real_video(test_data, tmp_path, run):
@@ -127,24 +132,24 @@ def own_file(tmp_path):
 
 
 @pytest.mark.parametrize('change, level, what', [
-    (dict(span=[60, 70]), 'error', 'event behind the end'),
+    (dict(span=[60, 70]), 'skipped', 'event behind the end'),
     (dict(span=[3, 70]), 'warning', 'event cut at the end'),
-    (dict(boxes={'4': [9, 9, 2, 2]}), 'error', 'no usable box'),
+    (dict(boxes={'4': [9, 9, 2, 2]}), 'skipped', 'no usable box'),
     (dict(boxes={'4': [1, 1, 9, 9], '5': [9, 9, 2, 2]}), 'warning',
      'some boxes'),
-    (dict(span=None, boxes=None), 'warning', 'no true span'),
+    (dict(span=None, boxes=None), 'skipped', 'no true span'),
     (dict(txt=3), 'error', 'unknown keys'),
-    (dict(segment=[20, 30]), 'error', 'outside the segment'),
+    (dict(segment=[20, 30]), 'skipped', 'outside the segment'),
 ])
 def test_the_validator_finds_every_problem(change, level, what, own_file,
                                            tmp_path):
     from costa_mm.datasets import PyAVReader
     report = check_annotations(
         own_file(**change), str(tmp_path), PyAVReader())
-    assert report.kind == 'own'
+    assert report.dataset_type == 'STVGDataset'
     by_what = {p.what: p for p in report.problems}
     found = [p for w, p in by_what.items() if what in w]
-    assert found and found[0].level == level and found[0].mend
+    assert found and found[0].level == level and found[0].fix
     # the broken third sentence does not hide the second one
     assert any('is not a sentence' in w for w in by_what)
 
@@ -157,9 +162,10 @@ def test_validator_compares_with_the_video(tmp_path, own_file):
     report = check_annotations(
         str(tmp_path / 'own.json'), str(tmp_path), PyAVReader())
     whats = {p.what for p in report.problems}
-    assert 'num_frames is 40, the video has 48' in whats
-    assert 'width is 64, the video has 96' in whats
-    assert not any('fps' in w for w in whats)
+    assert ('num_frames differs from the video: it is 40, the video has 48'
+            in whats)
+    assert 'width differs from the video: it is 64, the video has 96' in whats
+    assert not any(w.startswith('fps') for w in whats)
 
 
 def test_check_annotations_command(test_data, tmp_path, run):
@@ -167,10 +173,11 @@ def test_check_annotations_command(test_data, tmp_path, run):
     status, said = run('check_annotations.py', clips / 'real_clips.json',
                        '--videos', clips, '--open')
     assert status == 0
-    assert 'hcstvg format, 8 sentences, 0 errors, 0 warnings' in said
+    assert ('HCSTVGDataset, 8 sentences, 0 errors, 0 skipped, 0 warnings'
+            in said)
     _, said = run('check_annotations.py',
                   test_data / 'vidstg' / 'val_annotations.json')
-    assert 'vidstg format, 8956 sentences' in said
+    assert 'VidSTGDataset, 8956 sentences' in said
     (tmp_path / 'x.json').write_text('{"videos": 3}')
     status, said = run('check_annotations.py', tmp_path / 'x.json')
     assert status == 1 and 'no known format' in said

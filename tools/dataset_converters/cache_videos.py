@@ -14,8 +14,8 @@ import numpy as np
 from mmengine.config import Config, DictAction
 
 from costa_mm.datasets.caching import CacheTask, largest_size, plan, store
-from costa_mm.datasets.compact import run_parallel
 from costa_mm.utils.files import remove_leftovers
+from costa_mm.utils.parallel import run_parallel
 
 # seconds after which an unfinished file belongs to a run that was killed
 STALE = 3600

@@ -1,10 +1,9 @@
 # Copyright (c) costa_mm authors. All rights reserved.
-"""Write one compact annotation file for a split of HC-STVG v1 or v2."""
+"""Convert a split of HC-STVG v1 or v2 to the STVGDataset format."""
 import argparse
 import os
 
-from costa_mm.datasets.compact import finish_conversion
-from costa_mm.datasets.conversion import convert_hcstvg
+from costa_mm.datasets.conversion import convert_annotations
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,12 +25,13 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Convert one split."""
     args = parse_args()
-    result = convert_hcstvg(
+    convert_annotations(
+        'HCSTVGDataset',
         args.ann_file,
         args.videos,
-        clip_seconds=args.clip_seconds or None,
-        num_workers=args.workers)
-    finish_conversion(result.records, result.left_out, args.out, args.videos)
+        args.out,
+        args.workers,
+        clip_seconds=args.clip_seconds or None)
 
 
 if __name__ == '__main__':

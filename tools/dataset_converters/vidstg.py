@@ -1,10 +1,9 @@
 # Copyright (c) costa_mm authors. All rights reserved.
-"""Write one compact annotation file for a split of VidSTG."""
+"""Convert a split of VidSTG to the STVGDataset format."""
 import argparse
 import os
 
-from costa_mm.datasets.compact import finish_conversion
-from costa_mm.datasets.conversion import convert_vidstg
+from costa_mm.datasets.conversion import convert_annotations
 
 
 def parse_args() -> argparse.Namespace:
@@ -21,10 +20,13 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Convert one split."""
     args = parse_args()
-    result = convert_vidstg(
-        args.ann_file, args.videos, args.vidor, num_workers=args.workers)
-    finish_conversion(result.records, result.left_out, args.out, args.videos,
-                      result.tracks)
+    convert_annotations(
+        'VidSTGDataset',
+        args.ann_file,
+        args.videos,
+        args.out,
+        args.workers,
+        data_prefix=dict(vidor=args.vidor))
 
 
 if __name__ == '__main__':
