@@ -8,6 +8,7 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
+from costa_mm.utils import host_index, inverse_order
 from .checkpointing import take_over_checkpointing
 from .memory_layout import use_channels_last
 from .norm_folding import fold_norms
@@ -166,13 +167,14 @@ class CollaborativeResNet(BaseModule):
         }
         parts = []
         for length, rows in groups.items():
-            outs = self._forward_equal(x[rows, :, :length])
+            own = x[:, :, :length].index_select(0, host_index(rows, x.device))
+            outs = self._forward_equal(own)
             # (n, C, length, h, w) -> (n, C, T, h, w)
             parts.append([
                 F.pad(y, (0, 0, 0, 0, 0, total - length)) for y in outs
             ])
         order = [i for rows in groups.values() for i in rows]
-        back = torch.tensor(order, device=x.device).argsort()
+        back = host_index(inverse_order(order), x.device)
         return tuple(torch.cat(ys).index_select(0, back) for ys in zip(*parts))
 
     def _forward_equal(self, x: Tensor) -> Tuple[Tensor, ...]:

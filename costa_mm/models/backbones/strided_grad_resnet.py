@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from costa_mm.registry import MODELS
+from costa_mm.utils import host_index, inverse_order
 from .collaborative_resnet import CollaborativeResNet
 
 
@@ -42,9 +43,10 @@ class StridedGradResNet(CollaborativeResNet):
             return super()._forward_equal(x)
         slow = super()._forward_equal(x[:, :, ::stride])
         with torch.no_grad():
-            fast = super()._forward_equal(x[:, :, rest])
+            fast = super()._forward_equal(
+                x.index_select(2, host_index(rest, x.device)))
         order = list(range(0, length, stride)) + rest
-        back = torch.tensor(order, device=x.device).argsort()
+        back = host_index(inverse_order(order), x.device)
         return tuple(
             torch.cat(maps, dim=2).index_select(2, back)
             for maps in zip(slow, fast))

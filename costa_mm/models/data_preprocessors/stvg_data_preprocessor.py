@@ -20,7 +20,9 @@ class STVGDataPreprocessor(BaseDataPreprocessor):
         mean (Sequence[float]): Mean of R, G, B in [0, 255] (ImageNet's).
         std (Sequence[float]): Standard deviation of R, G, B.
         pad_size_divisor (int): Height and width are padded to multiples.
-        non_blocking (bool): Whether to copy asynchronously.
+        non_blocking (bool): Whether the host goes on while frames are copied;
+            from pinned memory (``pin_memory`` of the data loader) it really
+            does.
 
     Raises:
         ValueError: If a video is not (T, 3, H, W).
@@ -31,7 +33,7 @@ class STVGDataPreprocessor(BaseDataPreprocessor):
                  mean: Sequence[float] = (123.675, 116.28, 103.53),
                  std: Sequence[float] = (58.395, 57.12, 57.375),
                  pad_size_divisor: int = 32,
-                 non_blocking: bool = False) -> None:
+                 non_blocking: bool = True) -> None:
         super().__init__(non_blocking=non_blocking)
         self.pad_size_divisor = pad_size_divisor
         for name, value in (('mean', mean), ('std', std)):

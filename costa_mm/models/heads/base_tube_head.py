@@ -67,7 +67,7 @@ class BaseTubeHead(BaseModule, metaclass=ABCMeta):
                  loss_bbox: Optional[dict] = dict(
                      type='mmdet.L1Loss', loss_weight=5.),
                  loss_giou: Optional[dict] = dict(
-                     type='mmdet.GIoULoss', loss_weight=4.),
+                     type='costa_mm.GIoULoss', loss_weight=4.),
                  loss_span: Optional[dict] = dict(
                      type='costa_mm.SpanKLLoss', loss_weight=10.),
                  aux_loss: bool = True,
@@ -176,43 +176,49 @@ class BaseTubeHead(BaseModule, metaclass=ABCMeta):
             the last layer, 'd0.loss_bbox', ... of the others.
         """
         weights = self._box_weights(targets)
-        losses = {}
         last = len(outs.boxes) - 1
-        for k in range(last + 1) if self.aux_loss else [last]:
+        first = 0 if self.aux_loss else last
+        boxes = self.box_losses(outs.boxes[first:], targets, weights)
+        losses = {}
+        for k in range(first, last + 1):
+            layer = {name: loss[k - first] for name, loss in boxes.items()}
+            for name in self._reads:
+                if self._per_layer(name):
+                    layer[name] = self._compute(name, outs, targets, weights,
+                                                k)
             prefix = '' if k == last else f'd{k}.'
-            layer = self.loss_by_feat_single(outs, targets, weights, k)
             losses.update({prefix + n: v for n, v in layer.items()})
         for name in self._reads:
             if not self._per_layer(name):
                 losses[name] = self._compute(name, outs, targets, weights)
         return losses
 
-    def loss_by_feat_single(self, outs: TubeOutputs, targets: TubeTargets,
-                            box_weights: Tensor,
-                            layer: int) -> Dict[str, Tensor]:
-        """Losses of one decoder layer."""
-        losses = self._box_losses(outs.boxes[layer].float(), targets,
-                                  box_weights)
-        for name in self._reads:
-            if self._per_layer(name):
-                losses[name] = self._compute(name, outs, targets,
-                                             box_weights, layer)
-        return losses
+    def box_losses(self, boxes: Tensor, targets: TubeTargets,
+                   box_weights: Tensor) -> Dict[str, List[Tensor]]:
+        """Eq. (6), of all layers at once.
 
-    def _box_losses(self, pred: Tensor, targets: TubeTargets,
-                    box_weights: Tensor) -> Dict[str, Tensor]:
-        """Eq. (6) for boxes (B, T, 4), normalised (cx, cy, w, h)."""
+        Args:
+            boxes (Tensor): Normalised (cx, cy, w, h), (K, B, T, 4).
+            targets (TubeTargets): Ground truth.
+            box_weights (Tensor): Weight of every frame, (B, T).
+
+        Returns:
+            dict[str, list[Tensor]]: 'loss_bbox' and 'loss_giou', as far as
+            there are such losses, each a list of K scalars.
+        """
+        pred = boxes.float()
+        true = targets.boxes.expand_as(pred)
         losses = {}
         if self.loss_bbox is not None:
-            l1 = self.loss_bbox(pred, targets.boxes).sum(-1)  # (B, T)
-            losses['loss_bbox'] = (l1 * box_weights).sum()
+            losses['loss_bbox'] = self.loss_bbox(pred, true).sum(-1)
         if self.loss_giou is not None:
-            giou = self.loss_giou(
-                bbox_cxcywh_to_xyxy(pred.flatten(0, 1)),
-                bbox_cxcywh_to_xyxy(targets.boxes.flatten(0, 1)))
-            losses['loss_giou'] = (giou.view_as(box_weights) *
-                                   box_weights).sum()
-        return losses
+            losses['loss_giou'] = self.loss_giou(
+                bbox_cxcywh_to_xyxy(pred.flatten(0, 2)),
+                bbox_cxcywh_to_xyxy(true.flatten(0, 2))).view(pred.shape[:3])
+        return {
+            name: [(layer * box_weights).sum() for layer in loss]
+            for name, loss in losses.items()
+        }
 
     def _per_layer(self, loss: str) -> bool:
         return any(n in self.layer_outputs for n in self._reads[loss])

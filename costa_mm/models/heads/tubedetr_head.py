@@ -54,7 +54,7 @@ class TubeDETRHead(BaseTubeHead):
                  span_dropout: float = 0.5,
                  time_in_content: bool = False,
                  loss_giou: dict = dict(
-                     type='mmdet.GIoULoss', loss_weight=2.),
+                     type='costa_mm.GIoULoss', loss_weight=2.),
                  loss_span: dict = dict(
                      type='costa_mm.SpanKLLoss', sigma=1., loss_weight=10.),
                  loss_guided: Optional[dict] = dict(

@@ -180,13 +180,15 @@ def decode_tubes(outs: TubeOutputs, metas: Sequence[dict],
     Returns:
         list[SampledTube]: One per video.
     """
-    logits = outs.span_logits[-1].detach()
-    probs = span_log_probs(logits, outs.frame_mask).exp().cpu().numpy()
-    spans = best_spans(logits, outs.frame_mask, cfg.num_spans)
+    # to the host once; everything below is small
+    logits = outs.span_logits[-1].detach().cpu()
+    frame_mask = outs.frame_mask.cpu()
+    probs = span_log_probs(logits, frame_mask).exp().numpy()
+    spans = best_spans(logits, frame_mask, cfg.num_spans)
     boxes = bbox_cxcywh_to_xyxy(
-        outs.boxes[-1].detach().float()).cpu().double()
+        outs.boxes[-1].detach().cpu().float()).double()
     attend = None if outs.attendance is None else \
-        outs.attendance[-1].detach().float().sigmoid().cpu().numpy()
+        outs.attendance[-1].detach().cpu().float().sigmoid().numpy()
     tubes = []
     for i, meta in enumerate(metas):
         ids = np.asarray(meta['frame_ids'])
