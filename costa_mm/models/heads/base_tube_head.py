@@ -14,6 +14,8 @@ from ..utils.tube_decoding import DecodingConfig, SampledTube, decode_tubes
 from .targets import TubeTargets, collect_targets
 
 _TARGETS = 'targets.'
+# equal to the last bit, and the device is not waited for
+_WAITLESS = {'mmdet.GIoULoss': 'costa_mm.GIoULoss'}
 
 
 class BaseTubeHead(BaseModule, metaclass=ABCMeta):
@@ -79,8 +81,7 @@ class BaseTubeHead(BaseModule, metaclass=ABCMeta):
                              "'video' nor 'batch'")
         for name, cfg in dict(
                 loss_bbox=loss_bbox, loss_giou=loss_giou).items():
-            setattr(self, name,
-                    cfg and MODELS.build({**cfg, 'reduction': 'none'}))
+            setattr(self, name, cfg and self._build_box_loss(cfg))
         self._reads: Dict[str, Sequence[str]] = {}
         for name, cfg in dict(loss_span=loss_span, **losses).items():
             if not name.startswith('loss_'):
@@ -90,6 +91,11 @@ class BaseTubeHead(BaseModule, metaclass=ABCMeta):
         self.need_attention = False
         self.aux_loss = aux_loss
         self.box_average = box_average
+
+    @staticmethod
+    def _build_box_loss(cfg: dict) -> nn.Module:
+        kind = _WAITLESS.get(cfg['type'], cfg['type'])
+        return MODELS.build({**cfg, 'type': kind, 'reduction': 'none'})
 
     def _add_loss(self, name: str, cfg: Optional[dict]) -> None:
         loss: Optional[nn.Module] = cfg and MODELS.build(cfg)

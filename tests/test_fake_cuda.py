@@ -1,0 +1,126 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Devices and dtypes of every shipped model, and what its steps wait for."""
+import json
+
+import pytest
+import torch
+from fake_cuda import DEVICE, HostWaits, fake_cuda
+from mmengine.registry import DefaultScope
+from test_configs import CONFIGS, read, shrink
+from tiny_model import make_batch
+
+import costa_mm.models  # noqa: F401
+from costa_mm.registry import MODELS
+
+
+
+def without_numbers(value):
+    if isinstance(value, dict):
+        return {k: without_numbers(v) for k, v in value.items()}
+    return None if isinstance(value, (int, float)) \
+        and not isinstance(value, bool) else value
+
+
+def different_models():
+    """One config of those whose reduced models differ in numbers only."""
+    found = {}
+    for name in CONFIGS:
+        kinds = shrink(read(name).model)
+        kinds.pop('test_cfg', None)
+        key = json.dumps(without_numbers(kinds), sort_keys=True)
+        found.setdefault(key, name)
+    return sorted(found.values())
+
+
+MIXED = ['costa_hcstvg.py', 'synthetic/costa_tiny_synthetic.py',
+         'baselines/stcat_hcstvg.py', 'baselines/tubedetr_hcstvg.py']
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    before = dict(DefaultScope._instance_dict)
+    DefaultScope._instance_dict.clear()
+    DefaultScope.get_instance('test_fake_cuda', scope_name='costa_mm')
+    yield
+    DefaultScope._instance_dict.clear()
+    DefaultScope._instance_dict.update(before)
+
+
+def make(name):
+    """The reduced model of a config, on the fake device, in training."""
+    with torch.device(DEVICE):
+        model = MODELS.build(shrink(read(name).model)).train()
+    model.data_preprocessor._device = DEVICE
+    return model
+
+
+def check_step(name, dtype=None):
+    batch = make_batch()
+    with fake_cuda(dtype):
+        model = make(name)
+        with HostWaits() as waits:
+            data = model.data_preprocessor(batch, True)
+            losses = model(**data, mode='loss')
+            total, log = model.parse_losses(losses)
+        assert not waits.count()
+        for name, value in log.items():
+            assert value.device == DEVICE, name
+            assert value.dtype == torch.float32, name
+        assert total.requires_grad
+        check_outputs(model, batch)
+
+
+@torch.no_grad()
+def check_outputs(model, batch):
+    """Up to where numbers come to the host."""
+    model.eval()
+    with HostWaits() as waits:
+        data = model.data_preprocessor(batch, False)
+        outs = model(**data, mode='tensor')
+    assert not waits.count()
+    assert outs.boxes.dtype == torch.float32
+    for x in (outs.boxes, outs.span_logits, outs.frame_mask):
+        assert x.device == DEVICE
+
+
+@pytest.mark.parametrize('name', different_models())
+def test_float32_step_waits_for_nothing(name):
+    check_step(name)
+
+
+@pytest.mark.parametrize('name', MIXED)
+def test_mixed_precision_step_waits_for_nothing(name):
+    check_step(name, torch.bfloat16)
+
+
+@pytest.mark.parametrize('wait', [
+    lambda x: x.sum().item(), lambda x: bool((x > 0).any()),
+    lambda x: x[x > 0], lambda x: x[[0, 1]], lambda x: x.cpu(),
+    lambda x: torch.zeros(2).to(x.device), lambda x: x.nonzero(),
+    lambda x: x.copy_(torch.zeros(2)), lambda x: x.new_tensor([1., 2.]),
+    lambda x: x.to('cpu', non_blocking=True),
+])
+def test_what_waits_is_seen(wait):
+    with fake_cuda():
+        x = torch.zeros(2, device=DEVICE)
+        with HostWaits() as waits:
+            try:
+                wait(x)
+            except torch._subclasses.fake_tensor.DynamicOutputShapeException:
+                pass  # how many there are, no fake tensor knows
+    assert len(waits.found) == 1, waits.found
+
+
+def test_what_does_not_wait_is_not_seen():
+    with fake_cuda():
+        x = torch.zeros(2, device=DEVICE)
+        with HostWaits() as waits:
+            x[0], x[1:], x + 1., x.to(torch.float16), torch.zeros(2).sum()
+            torch.zeros(2).to(x.device, non_blocking=True)
+            torch.arange(3, device=x.device)
+    assert not waits.found
+
+
+def test_a_wrong_device_is_an_error():
+    with fake_cuda(), pytest.raises(RuntimeError, match='device'):
+        torch.zeros(2, device=DEVICE) + torch.zeros(2)
