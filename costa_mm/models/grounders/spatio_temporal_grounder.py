@@ -12,6 +12,7 @@ from costa_mm.registry import MODELS
 from costa_mm.structures import (AttentionMaps, FusedMemory, TextFeatures,
                                  Tube, TubeDataSample, TubeOutputs, VideoBatch,
                                  VisualFeatures)
+from ..text_encoders import BaseTextEncoder
 from ..utils import (DecodingConfig, SampledTube, compile_parts, cut_video,
                      densify_boxes, merge_passes, merge_windows)
 
@@ -42,7 +43,8 @@ class SpatioTemporalGrounder(BaseModel):
             of feature maps (B, C', T, h, w), of which the last is used, or to
             a dict of maps, whose 'features' are the cells; the others become
             the extras of :obj:`VisualFeatures`.
-        text_encoder (dict or nn.Module): Sentences to :obj:`TextFeatures`.
+        text_encoder (dict or nn.Module): Sentences to :obj:`TextFeatures`; a
+            :class:`BaseTextEncoder` reads them while the device is busy.
         neck (dict or nn.Module): Both to :obj:`FusedMemory`.
         head (dict or nn.Module): A :class:`BaseTubeHead`.
         test_cfg (dict, optional): Options of :class:`DecodingConfig`.
@@ -250,18 +252,28 @@ class SpatioTemporalGrounder(BaseModel):
         return self.text_encoder(sentences)
 
     def encode_queries(self, metas: Sequence[dict]) -> TextFeatures:
-        """Sentences of samples, with their subjects where they are read."""
-        sentences = [meta['sentence'] for meta in metas]
-        if not getattr(self.text_encoder, 'reads_subjects', False):
-            return self.encode_text(sentences)
-        return self.text_encoder(sentences,
-                                 [meta.get('subject') for meta in metas])
+        """Sentences of samples, with what else the encoder reads of them."""
+        return self.text_encoder(**self._queries(metas))
+
+    def _queries(self, metas: Sequence[dict]) -> dict:
+        reads = getattr(self.text_encoder, 'reads_meta', {})
+        return dict(
+            sentences=[meta['sentence'] for meta in metas],
+            **{argument: [meta.get(name) for meta in metas]
+               for argument, name in reads.items()})
 
     def fuse(self, inputs: VideoBatch,
              data_samples: List[TubeDataSample]) -> FusedMemory:
         """Everything up to the neck."""
-        text = self.encode_queries([s.metainfo for s in data_samples])
-        return self.neck(self.extract_video(inputs), text)
+        metas = [s.metainfo for s in data_samples]
+        encoder = self.text_encoder
+        if not isinstance(encoder, BaseTextEncoder):
+            visual = self.extract_video(inputs)
+            return self.neck(visual, self.encode_queries(metas))
+        # words become numbers on the host before the backbone starts
+        tokens = encoder.tokenize(**self._queries(metas))
+        visual = self.extract_video(inputs)
+        return self.neck(visual, encoder.encode(tokens))
 
     @torch.no_grad()
     def attention_maps(

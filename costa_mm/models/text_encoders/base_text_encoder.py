@@ -54,6 +54,9 @@ class BaseTextEncoder(BaseModule, metaclass=ABCMeta):
 
     pad_id = 0
     """int: What stands in ``TextTokens.ids`` on padding."""
+    reads_meta: Dict[str, str] = {}
+    """dict: Further arguments of :meth:`tokenize`, each a list with one item
+    per sentence, and what of a sample's meta information goes into them."""
 
     def __init__(self,
                  *,

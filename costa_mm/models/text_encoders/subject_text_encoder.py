@@ -25,8 +25,7 @@ class SubjectTextEncoder(HFTextEncoder):
         **kwargs: See :class:`HFTextEncoder`.
     """
 
-    #: the grounder hands over the samples' subjects
-    reads_subjects = True
+    reads_meta = dict(subjects='subject')
 
     def __init__(self, *, parse: bool = True, **kwargs) -> None:
         super().__init__(**kwargs)
