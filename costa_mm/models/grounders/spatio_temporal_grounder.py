@@ -253,14 +253,15 @@ class SpatioTemporalGrounder(BaseModel):
 
     def encode_queries(self, metas: Sequence[dict]) -> TextFeatures:
         """Sentences of samples, with what else the encoder reads of them."""
-        return self.text_encoder(**self._queries(metas))
+        sentences, others = self._queries(metas)
+        return self.text_encoder(sentences, **others)
 
-    def _queries(self, metas: Sequence[dict]) -> dict:
+    def _queries(self, metas: Sequence[dict]) -> Tuple[List[str], dict]:
         reads = getattr(self.text_encoder, 'reads_meta', {})
-        return dict(
-            sentences=[meta['sentence'] for meta in metas],
-            **{argument: [meta.get(name) for meta in metas]
-               for argument, name in reads.items()})
+        return [meta['sentence'] for meta in metas], {
+            argument: [meta.get(name) for meta in metas]
+            for argument, name in reads.items()
+        }
 
     def fuse(self, inputs: VideoBatch,
              data_samples: List[TubeDataSample]) -> FusedMemory:
@@ -271,7 +272,8 @@ class SpatioTemporalGrounder(BaseModel):
             visual = self.extract_video(inputs)
             return self.neck(visual, self.encode_queries(metas))
         # words become numbers on the host before the backbone starts
-        tokens = encoder.tokenize(**self._queries(metas))
+        sentences, others = self._queries(metas)
+        tokens = encoder.tokenize(sentences, **others)
         visual = self.extract_video(inputs)
         return self.neck(visual, encoder.encode(tokens))
 
