@@ -13,7 +13,6 @@ import costa_mm.models  # noqa: F401
 from costa_mm.registry import MODELS
 
 
-
 def without_numbers(value):
     if isinstance(value, dict):
         return {k: without_numbers(v) for k, v in value.items()}
