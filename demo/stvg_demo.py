@@ -19,7 +19,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('sentences', nargs='+', metavar='SENTENCE',
                         help='what to look for')
     parser.add_argument(
-        '--config', help='config file or name of a model (default: the '
+        '--config', '--model', dest='config', metavar='NAME_OR_CONFIG',
+        help='name of a model or config file (default: the '
         'config that the checkpoint carries)')
     parser.add_argument('--checkpoint', help='weights of the model')
     parser.add_argument('--out-dir', default='outputs',

@@ -31,11 +31,14 @@ def timeline_from_sample(data_sample: TubeDataSample,
     if data_sample.get('pred_start', None) is None:
         return None
     truth = data_sample.get('gt_tube', None)
+    attendance = data_sample.get('pred_attendance', None)
+    if attendance is not None and not len(attendance):
+        attendance = None  # the model predicts none
     return plot_timeline(
         data_sample.frame_ids,
         data_sample.pred_start,
         data_sample.pred_end,
-        data_sample.get('pred_attendance', None),
+        attendance,
         num_frames=data_sample.num_frames,
         fps=data_sample.get('fps', None),
         pred_span=data_sample.pred_tube.span,

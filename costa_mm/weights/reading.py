@@ -35,7 +35,8 @@ def load_file(path: str,
             map_location=map_location,
             weights_only=True,
             mmap=mmap and zipfile.is_zipfile(path))
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as e:
+    except (pickle.UnpicklingError, EOFError, RuntimeError, OSError) as e:
+        # torch has an OSError for a truncated archive
         raise ValueError(
             f'{path} cannot be read as a checkpoint ({_why(path, e)}); it is '
             'damaged, not a torch file, or holds Python classes that '
@@ -77,10 +78,13 @@ def read_published(path: str) -> Optional[dict]:
     converted = find_converted(path)
     if converted is not None:
         return load_file(converted)
+    cached = os.path.dirname(os.path.abspath(path)) == cache_folder()
     try:
         checkpoint = load_file(path, mmap=True)
-    except ValueError:  # to be told by who reads files of ours
-        return None
+    except ValueError as e:
+        if not cached:  # to be told by who reads files of ours
+            return None
+        raise ValueError(f'{e}; remove it to have it fetched again') from e
     layout = layout_of(checkpoint)
     if layout is None:
         return None
@@ -92,7 +96,7 @@ def read_published(path: str) -> Optional[dict]:
             'configs/costa_hcstvg.py')
     out = convert_checkpoint(checkpoint, layout.rules).checkpoint
     out['meta'].update(layout=layout.name, file=os.path.basename(path))
-    if os.path.dirname(os.path.abspath(path)) == cache_folder():
+    if cached:
         _keep(out, path, layout)
     return out
 

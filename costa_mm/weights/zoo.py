@@ -86,14 +86,19 @@ def list_models() -> List[ZooEntry]:
 
 def _from_index(root: str) -> List[ZooEntry]:
     """Entries of the metafiles that ``model-index.yml`` imports."""
-    with open(os.path.join(root, 'model-index.yml'), encoding='utf-8') as f:
-        metafiles = (yaml.safe_load(f) or {}).get('Import') or []
-    entries = []
-    for metafile in metafiles:
-        with open(os.path.join(root, metafile), encoding='utf-8') as f:
-            models = (yaml.safe_load(f) or {}).get('Models') or []
-        entries += [_entry(root, model) for model in models]
-    return entries
+    index = _read_yaml(os.path.join(root, 'model-index.yml'))
+    return [
+        _entry(root, model) for metafile in index.get('Import') or []
+        for model in _read_yaml(os.path.join(root, metafile)).get('Models')
+        or []
+    ]
+
+
+def _read_yaml(path: str) -> dict:
+    with open(path, encoding='utf-8') as f:
+        # the one in C, where it was built, is ten times as fast
+        loader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
+        return yaml.load(f, loader) or {}
 
 
 def _entry(root: str, model: dict) -> ZooEntry:
