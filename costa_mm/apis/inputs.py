@@ -42,6 +42,10 @@ class ArrayReader(BaseVideoReader):
         """Some of the frames, (T, H, W, 3); ``path`` is only a name."""
         return self._read(path, np.asarray(frame_ids, dtype=np.int64))
 
+    def times(self, path: str) -> np.ndarray:
+        """When each frame is shown; ``path`` is only a name."""
+        return self._times(path)
+
     def _probe(self, path: str) -> VideoInfo:
         count, height, width = self.frames.shape[:3]
         return VideoInfo(count, self.fps, width, height)
@@ -63,6 +67,8 @@ class VideoSource:
         reader (:obj:`BaseVideoReader`): Reads its frames.
         info (:obj:`VideoInfo`): Length, rate (None if not known) and size.
         sentences (tuple[str]): One or more.
+        seconds (np.ndarray, optional): When each frame is shown and when the
+            last one ends, (num_frames + 1, ); None if the rate is not known.
     """
 
     name: str
@@ -70,6 +76,7 @@ class VideoSource:
     reader: BaseVideoReader
     info: VideoInfo
     sentences: tuple
+    seconds: Optional[np.ndarray] = None
 
     def sample_id(self, index: int) -> str:
         """Id of a sentence, unique in a call, good as a file name."""
@@ -237,9 +244,10 @@ def make_sources(inputs: Videos,
         else:
             path, use = f'frames_{len(sources)}', ArrayReader(video, fps)
             name = path
+        info = _probe(use, path)
+        seconds = use.times(path)[:info.num_frames + 1] if info.fps else None
         source = _unique(
-            VideoSource(_safe(name), path, use, _probe(use, path), texts),
-            taken)
+            VideoSource(_safe(name), path, use, info, texts, seconds), taken)
         taken |= source.names()
         sources.append(source)
     return sources

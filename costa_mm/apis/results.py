@@ -54,6 +54,8 @@ class TubeResult:
         attention (np.ndarray, optional): Where the last layer of the spatial
             decoder looks, where asked for: weights of the cells of every
             sampled frame, (T, h, w).
+        seconds (np.ndarray, optional): When each frame of the video is shown
+            and when the last one ends, (N + 1, ).
     """
 
     sample_id: str
@@ -73,6 +75,7 @@ class TubeResult:
     end: np.ndarray
     attendance: Optional[np.ndarray]
     attention: Optional[np.ndarray] = None
+    seconds: Optional[np.ndarray] = None
 
     @property
     def span(self) -> Tuple[int, int]:
@@ -82,6 +85,9 @@ class TubeResult:
     @property
     def span_seconds(self) -> Optional[Tuple[float, float]]:
         """The span in seconds; None if the frame rate is not known."""
+        if self.seconds is not None:
+            start, end = self.seconds[list(self.span)]
+            return float(start), float(end)
         fps = self.tube.fps
         return None if not fps else (self.span[0] / fps, self.span[1] / fps)
 
@@ -94,8 +100,8 @@ class TubeResult:
     def from_sample(cls,
                     sample: TubeDataSample,
                     score_thr: Optional[float] = None,
-                    calibration: Optional[Calibration] = None
-                    ) -> 'TubeResult':
+                    calibration: Optional[Calibration] = None,
+                    seconds: Optional[np.ndarray] = None) -> 'TubeResult':
         """Read a predicted sample.
 
         Args:
@@ -103,6 +109,7 @@ class TubeResult:
             score_thr (float, optional): Confidence that counts as found;
                 default: the calibration's, or 0 without one.
             calibration (:obj:`Calibration`, optional): Of the model.
+            seconds (np.ndarray, optional): When the frames are shown.
         """
         attendance = sample.get('pred_attendance', None)
         if attendance is not None and not len(attendance):
@@ -131,7 +138,8 @@ class TubeResult:
             start=np.asarray(sample.pred_start),
             end=np.asarray(sample.pred_end),
             attendance=attendance,
-            attention=sample.get('pred_attention', None))
+            attention=sample.get('pred_attention', None),
+            seconds=seconds)
 
     def to_dict(self) -> dict:
         """An entry of a tube file with what else is known, for JSON."""

@@ -218,9 +218,11 @@ class STVGInferencer(BaseInferencer):
         if out_dir:
             check_folder(out_dir, sources)
         samples = self._predict(sources, batch_size, attention)
+        seconds = [s.seconds for s in sources for _ in s.sentences]
         results = [
-            TubeResult.from_sample(s, pred_score_thr, self.calibration)
-            for s in samples
+            TubeResult.from_sample(sample, pred_score_thr, self.calibration,
+                                   times)
+            for sample, times in zip(samples, seconds)
         ]
         pictures, files = self.visualize(
             sources, samples, show, results=results, return_vis=return_vis,

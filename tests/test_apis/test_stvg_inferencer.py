@@ -12,7 +12,7 @@ from PIL import Image
 
 from costa_mm.apis import Calibration, STVGInferencer
 from costa_mm.apis.calibration import weights_digest
-from costa_mm.datasets import VideoReadError
+from costa_mm.datasets import PyAVReader, VideoReadError
 from costa_mm.structures import load_tubes
 from costa_mm.weights import zoo
 
@@ -58,6 +58,18 @@ def test_a_video_is_decoded_once_for_all_sentences(
     # The last frame, to know that it is there, then those of the pipeline.
     assert reads == [1, 30]
     assert inferencer.model.encoded == [1]
+
+
+def test_seconds_are_those_at_which_a_player_shows_the_frames(inferencer,
+                                                              video):
+    class Slow(PyAVReader):
+
+        def _times(self, path):  # a long pause before frame 15
+            return super()._times(path) + 7. * (np.arange(31) >= 15)
+
+    inferencer.reader = Slow()
+    result, = inferencer(str(video), RED)['predictions']
+    assert result.span == (10, 20) and result.span_seconds == (1.0, 9.0)
 
 
 @pytest.mark.parametrize('make', [lambda f: f, lambda f: list(f)])

@@ -3,11 +3,13 @@
 import os
 from functools import lru_cache
 
+import av
 import numpy as np
 from mmengine.logging import print_log
 
 from costa_mm.registry import TRANSFORMS
-from .base import BehindEndError, unreadable
+from .base import BehindEndError, VideoReadError, unreadable
+from .display import display_matrix
 from .pyav_reader import PyAVReader, PyAVVideo
 
 
@@ -45,7 +47,22 @@ def decord_is_exact(path: str, size: int, mtime: int) -> bool:
         bool: False where PyAV has to read the file.
     """
     with PyAVVideo(path, accept_truncated=True) as video:
-        return video.is_plain()
+        index = video.index()
+        if not (index.plain and video.aspect == 1
+                and video.stream is video.container.streams.video[0]):
+            return False
+        key = index.key_pts[-1]
+        try:
+            last_group = [
+                frame for frame in video.decode_from(len(index.key_pts) - 1)
+                if frame.pts is not None and frame.pts >= key
+            ]
+        except (av.FFmpegError, VideoReadError):
+            return False
+        whole = len(last_group) == (index.pts >= key).sum()
+        return bool(whole) and not any(
+            frame.interlaced_frame or display_matrix(frame) is not None
+            for frame in last_group)
 
 
 @TRANSFORMS.register_module()

@@ -1,5 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Which pictures a video has, when they are shown, where to start decoding."""
+from fractions import Fraction
 from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence
 
 import numpy as np
@@ -152,13 +153,13 @@ class Timeline(NamedTuple):
     seconds: np.ndarray
 
 
-def timeline(index: FrameIndex, unit: float,
+def timeline(index: FrameIndex, unit: Fraction,
              stated: Iterable[Optional[float]]) -> Optional[Timeline]:
     """When the pictures of a video are shown.
 
     Args:
         index (FrameIndex): Of the video.
-        unit (float): Seconds of one unit of the time stamps.
+        unit (Fraction): Seconds of one unit of the time stamps.
         stated (Iterable[float, optional]): Frame rates that the container
             states.
 
@@ -167,14 +168,15 @@ def timeline(index: FrameIndex, unit: float,
     """
     parts = _clock_parts(index, MAX_STEP / unit) if index.timed else []
     step = typical_step(parts)
-    rate = nominal_rate(step and step * unit, stated)
+    rate = nominal_rate(step and step * float(unit), stated)
     if rate is None:
         return None
     if not parts:
         return Timeline(rate, np.arange(len(index.pts) + 1) / rate)
     seconds, start = [], 0.0
     for part in parts:
-        seconds.append((part - part[0]) * unit + start)
+        ticks = (part - part[0]) * unit.numerator
+        seconds.append(ticks / unit.denominator + start)
         start = seconds[-1][-1] + 1 / rate
     return Timeline(rate, np.concatenate([*seconds, [start]]))
 
@@ -205,7 +207,8 @@ def typical_step(parts: Sequence[np.ndarray]) -> Optional[float]:
     steps = steps[steps > 0]
     if not len(steps):
         return None
-    return float(steps[np.abs(steps - np.median(steps)) <= 1].mean())
+    middle = np.sort(steps)[(len(steps) - 1) // 2]
+    return float(steps[np.abs(steps - middle) <= 1].mean())
 
 
 def nominal_rate(step: Optional[float],

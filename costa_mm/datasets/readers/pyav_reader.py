@@ -126,9 +126,8 @@ class PyAVVideo:
 
     def _decoded_index(self, packets: Packets, trusted: bool) -> FrameIndex:
         pts, sums, error = [], {}, None
-        self._rewind()
         try:
-            for frame in self._decode():
+            for frame in self.decode_all():
                 pts.append(frame.pts)
                 if frame.key_frame and trusted:
                     sums[frame.pts] = self._checksum(frame)
@@ -165,31 +164,12 @@ class PyAVVideo:
 
     def timeline(self) -> Timeline:
         """When its frames are shown."""
-        found = timeline(self.index(), float(self.stream.time_base),
+        found = timeline(self.index(), self.stream.time_base,
                          (self.stream.average_rate, self.stream.guessed_rate,
                           self.stream.base_rate))
         if found is None:
             raise unreadable(self.path, 'the frame rate is unknown')
         return found
-
-    def is_plain(self) -> bool:
-        """Whether every reader can be trusted with it: frame i is packet i,
-        and the last group of pictures is whole."""
-        index = self.index()
-        if not (index.plain and self.aspect == 1
-                and self.stream is self.container.streams.video[0]):
-            return False
-        self._rewind()
-        key = index.key_pts[-1]
-        try:
-            if len(index.key_pts) > 1:
-                self.container.seek(int(key), stream=self.stream)
-            tail = [f for f in self._decode() if f.pts and f.pts >= key]
-        except (av.FFmpegError, VideoReadError):
-            return False
-        return len(tail) == (index.pts >= key).sum() and not any(
-            frame.interlaced_frame or display_matrix(frame) is not None
-            for frame in tail)
 
     def frames(self, ids: np.ndarray) -> np.ndarray:
         """Decode frames (see :meth:`BaseVideoReader.read`)."""
@@ -279,13 +259,24 @@ class PyAVVideo:
     def _by_counting(self, numbers: Set[int], clip: Clip) -> None:
         """Frames by number, decoding everything before them."""
         last, count = max(numbers), 0
-        self._rewind()
-        for count, frame in enumerate(self._decode(), 1):
+        for count, frame in enumerate(self.decode_all(), 1):
             if count - 1 in numbers:
                 clip.put(count - 1, self._to_rgb(frame))
             if count > last:
                 return
         raise BehindEndError(self.path, last, count)
+
+    def decode_all(self) -> Iterator['av.VideoFrame']:
+        """All frames, from the first one that can be decoded."""
+        self._rewind()
+        return self._decode()
+
+    def decode_from(self, key: int) -> Iterator['av.VideoFrame']:
+        """All frames from a key frame on, given by its place among them."""
+        self._rewind()
+        if key > 0:
+            self._seek(self.index(), key)
+        return self._decode(sought=key > 0)
 
     def _rewind(self) -> None:
         if self._begun:

@@ -1,4 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from test_datasets.conftest import write_video
@@ -82,7 +84,7 @@ def test_rates_by_hand():
 def test_seconds_by_hand(pts, restarts, seconds):
     index = FrameIndex(np.array(pts), np.zeros(0), np.zeros(0),
                        seekable=False, restarts=restarts)
-    found = timeline(index, 1.0, [])
+    found = timeline(index, Fraction(1), [])
     assert found.rate == 1
     np.testing.assert_allclose(found.seconds, seconds)
 
