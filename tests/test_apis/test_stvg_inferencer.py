@@ -60,14 +60,12 @@ def test_a_video_is_decoded_once_for_all_sentences(
     assert inferencer.model.encoded == [1]
 
 
-def test_seconds_are_those_at_which_a_player_shows_the_frames(inferencer,
-                                                              video):
-    class Slow(PyAVReader):
-
-        def _times(self, path):  # a long pause before frame 15
-            return super()._times(path) + 7. * (np.arange(31) >= 15)
-
-    inferencer.reader = Slow()
+def test_seconds_are_those_at_which_a_player_shows_the_frames(
+        inferencer, video, monkeypatch):
+    original = PyAVReader._times
+    monkeypatch.setattr(  # a long pause before frame 15
+        PyAVReader, '_times', lambda self, path: original(self, path) + 7. *
+        (np.arange(31) >= 15))
     result, = inferencer(str(video), RED)['predictions']
     assert result.span == (10, 20) and result.span_seconds == (1.0, 9.0)
 
