@@ -4,7 +4,8 @@ import os
 import numpy as np
 import pytest
 
-from costa_mm.datasets.annotation_files import FileFolder
+from costa_mm.apis.inputs import list_videos
+from costa_mm.datasets.annotation_files import VIDEO_SUFFIXES, FileFolder
 from costa_mm.datasets.fields import as_boxes, as_int, xywh_to_xyxy
 from costa_mm.datasets.problems import Problems
 from costa_mm.datasets.records import clean_boxes
@@ -37,6 +38,15 @@ def test_as_int_refuses(value):
 
 def test_as_int_takes_whole_floats():
     assert as_int(3.0) == 3 and isinstance(as_int(3.0), int)
+
+
+@pytest.mark.parametrize('suffix', VIDEO_SUFFIXES)
+def test_videos_of_all_suffixes_are_found(suffix, tmp_path):
+    (tmp_path / 'part1').mkdir()
+    path = tmp_path / 'part1' / f'a{suffix.upper()}'
+    path.write_text('')
+    assert FileFolder(str(tmp_path)).find(f'a{suffix}') == str(path)
+    assert list_videos(str(path.parent)) == [str(path)]
 
 
 def test_file_folder(tmp_path):

@@ -23,7 +23,8 @@ def short_side_shape(height: int, width: int, size: int,
     Where the long side would exceed ``max_size`` the short side is reduced
     to ``round(max_size * short / long)``; the long side is then the integer
     part of what the proportions give, as in DETR.  640 x 360 at 448 with
-    at most 720 gives 720 x 405.
+    at most 720 gives 720 x 405.  Of extreme proportions a side of one pixel
+    is left, and the long side is still at most ``max_size``.
 
     Args:
         height (int): Pixels.
@@ -36,10 +37,10 @@ def short_side_shape(height: int, width: int, size: int,
     """
     short, long = min(height, width), max(height, width)
     if max_size is not None and long / short * size > max_size:
-        size = int(round(max_size * short / long))
-    if short == size:
+        size = max(int(round(max_size * short / long)), 1)
+    if short == size and (max_size is None or long <= max_size):
         return height, width
-    other = max(int(size * long / short), 1)
+    other = min(int(size * long / short), max_size or 2**31)
     return (size, other) if height <= width else (other, size)
 
 

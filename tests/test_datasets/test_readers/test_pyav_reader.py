@@ -8,7 +8,7 @@ from test_datasets.conftest import break_last_packet, read_number, write_video
 from test_datasets.test_readers.conftest import check_exact, remux, sequential
 
 from costa_mm.datasets import DecordReader, PyAVReader, VideoReadError
-from costa_mm.datasets.readers import PyAVVideo
+from costa_mm.datasets.readers import PyAVVideo, pyav_reader
 
 READERS = [DecordReader(), PyAVReader()]
 BOTH = pytest.mark.parametrize('reader', READERS, ids=['decord', 'pyav'])
@@ -107,6 +107,13 @@ def test_errors_name_the_file(reader, clip, tmp_path):
         reader.read(str(clip), [-1])
     with pytest.raises(ValueError, match='no frames'):
         reader.read(str(clip), [])
+
+
+@BOTH
+def test_huge_pictures_are_refused_unseen(reader, clip, monkeypatch):
+    monkeypatch.setattr(pyav_reader, 'MAX_PIXELS', 96 * 64 - 1)
+    with pytest.raises(VideoReadError, match='picture of 96 x 64'):
+        reader.probe(str(clip))
 
 
 @BOTH

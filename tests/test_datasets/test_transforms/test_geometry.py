@@ -64,6 +64,17 @@ def test_the_paper_size():
     assert short_side_shape(720, 1280, 448, 720) == (405, 720)
 
 
+@pytest.mark.parametrize('height, width', [
+    (3, 4000), (4000, 3), (1, 2000), (2000, 1), (1001, 100), (100, 1001),
+    (1, 1), (5000, 5000)])
+@pytest.mark.parametrize('size, max_size', [(448, 720), (100, 1000), (1, 1)])
+def test_sides_stay_in_bounds_whatever_the_proportions(height, width, size,
+                                                       max_size):
+    shape = short_side_shape(height, width, size, max_size)
+    assert 1 <= min(shape) <= max(size, 1) and max(shape) <= max_size
+    assert (shape[0] <= shape[1]) == (height <= width) or shape[0] == shape[1]
+
+
 @pytest.mark.parametrize('options', [
     dict(short_side=90, max_size=720), dict(scale=(100, 100)),
     dict(scale=(100, 100), keep_ratio=True), dict(short_side=240),
