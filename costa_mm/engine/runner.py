@@ -15,6 +15,7 @@ from costa_mm.weights import load_initial_weights
 from .checkpoint_io import load_weights, read_checkpoint
 from .launch import DEFAULT_TIMEOUT
 from .run_state import unwrapped
+from .truth import check_truth
 
 # seconds without a batch after which a data loader gives up
 LOADER_TIMEOUT = 1800
@@ -60,6 +61,14 @@ class STVGRunner(Runner):
             name = 'Epoch' if by_epoch else 'Iter'
             loop['type'] = f'costa_mm.Resumable{name}TrainLoop'
         return super().build_train_loop(loop)
+
+    def build_val_loop(self, loop: Union[BaseLoop, Dict]) -> BaseLoop:
+        """Build the validation loop; its split can be scored."""
+        return check_truth(super().build_val_loop(loop))
+
+    def build_test_loop(self, loop: Union[BaseLoop, Dict]) -> BaseLoop:
+        """Build the test loop; its split can be scored if it is."""
+        return check_truth(super().build_test_loop(loop))
 
     @staticmethod
     def build_dataloader(dataloader, seed=None, diff_rank_seed=False):

@@ -99,6 +99,11 @@ class STVGMetric(BaseMetric):
         self.missing_boxes = missing_boxes
         self._file = get_format(format)
 
+    @property
+    def needs_truth(self) -> bool:
+        """Whether samples without ground truth are an error."""
+        return not self.format_only
+
     def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
         """Score one batch.
 

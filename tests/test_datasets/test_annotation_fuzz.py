@@ -230,7 +230,7 @@ def test_vidstg_with_vidor(folder):
 
 
 FEW = settings(FUZZ, max_examples=20)
-MANY = settings(FUZZ, max_examples=int(os.environ.get('FUZZ', 30)))
+MANY = settings(FUZZ, max_examples=int(os.environ.get('FUZZ', 20)))
 
 
 def refusal(path, prefix, cls):
@@ -286,6 +286,72 @@ def test_the_checker_and_the_dataset_agree(cls, contents, folder):
     run()
     assert any(not r.problems for r in found)
     assert any(r.num_errors for r in found)
+
+
+VALID = {
+    HCSTVGDataset: {
+        'a.mp4': dict(
+            bbox=[[9, 8, 30, 40]] * 20, st_frame=11, st_time=0.4, img_num=48,
+            width=96, height=64, caption='a man', fps=24)
+    },
+    VidSTGDataset: [
+        dict(
+            vid='a', fps=24, frame_count=48, width=96, height=64,
+            used_segment=dict(begin_fid=0, end_fid=47),
+            temporal_gt=dict(begin_fid=3, end_fid=9),
+            captions=[dict(description='a man', target_id=0)], questions=[])
+    ],
+    STVGDataset: dict(videos=[
+        dict(
+            path='a.mp4', num_frames=48, tracks={
+                '1': dict(start=3, boxes=[[1, 2, 30, 40], None])
+            }, sentences=[
+                dict(text='a man', span=[3, 9], track='1'),
+                dict(text='b', id='x', span=[3, 9], qtype='declarative',
+                     boxes={'3': [1, 2, 30.5, 40]}, factors=dict(a=1))
+            ])
+    ]),
+    'vidor': dict(trajectories=[[
+        dict(tid=0, bbox=dict(xmin=3, ymin=4, xmax=30, ymax=40))
+    ]] * 9)
+}
+TOKENS = ['', '{', '}', '[', ']', ',', ':', '"', '\\ud800', '\0', '9', '-',
+          '1e999', 'NaN', 'null', '0.5', '\n', 'é', '"a":', '[' * 2000]
+
+
+@st.composite
+def mutated(draw, text):
+    """A text with up to three places deleted, doubled or replaced."""
+    for _ in range(draw(whole(0, 3))):
+        start = draw(whole(0, len(text)))
+        end = draw(whole(start, min(start + 30, len(text))))
+        piece = draw(st.sampled_from([*TOKENS, text[start:end] * 2]))
+        text = text[:start] + piece + text[end:]
+    return text
+
+
+@pytest.mark.parametrize('kind', VALID)
+def test_mutated_text(kind, folder):
+    """Each file loads, or is refused by one error that names a file."""
+    cls = VidSTGDataset if kind == 'vidor' else kind
+    (folder / 'o').mkdir(exist_ok=True)
+    path, vidor_file = folder / 'ann.json', folder / 'o' / 'a.json'
+    path.write_text(json.dumps(VALID[cls]))
+    vidor_file.write_text(json.dumps(VALID['vidor']))
+    prefix = dict(video=str(folder), vidor=str(folder / 'o'))
+    target = vidor_file if kind == 'vidor' else path
+    found = []
+
+    @MANY
+    @given(text=mutated(json.dumps(VALID[kind])))
+    def run(text):
+        target.write_text(text, encoding='utf-8')
+        dataset, said = refusal(path, prefix, cls)
+        found.append(dataset)
+        assert dataset is not None or '.json' in said
+
+    run()
+    assert None in found and any(d is not None for d in found)
 
 
 def twice(text):

@@ -1,26 +1,31 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 import json
-import subprocess
+import runpy
 import sys
 from pathlib import Path
+
+import pytest
 
 TOOL = Path(__file__).parents[2] / 'tools/dataset_converters'
 TOOL = TOOL / 'shuffle_sentences.py'
 
 
-def run(ann, out):
-    return subprocess.run([sys.executable, str(TOOL), str(ann), str(out)],
-                          capture_output=True,
-                          text=True)
+@pytest.fixture
+def run(monkeypatch):
+
+    def _run(ann, out):
+        monkeypatch.setattr(sys, 'argv', [str(TOOL), str(ann), str(out)])
+        runpy.run_path(str(TOOL), run_name='__main__')
+
+    return _run
 
 
-def test_every_entry_gets_another_sentence(tmp_path):
+def test_every_entry_gets_another_sentence(tmp_path, run):
     # two entries share a sentence and must not get each other's
     texts = ['a', 'a', 'b', 'c', 'd', 'e']
     ann = {f'{i}.mp4': dict(caption=t, img_num=i) for i, t in enumerate(texts)}
     (tmp_path / 'ann.json').write_text(json.dumps(ann))
-    done = run(tmp_path / 'ann.json', tmp_path / 'out.json')
-    assert done.returncode == 0, done.stderr
+    run(tmp_path / 'ann.json', tmp_path / 'out.json')
     out = json.loads((tmp_path / 'out.json').read_text())
     assert sorted(e['caption'] for e in out.values()) == texts
     for name, entry in out.items():
@@ -28,9 +33,9 @@ def test_every_entry_gets_another_sentence(tmp_path):
         assert entry['img_num'] == ann[name]['img_num']
 
 
-def test_one_sentence_for_all_cannot_be_exchanged(tmp_path):
+def test_one_sentence_for_all_cannot_be_exchanged(tmp_path, run):
     ann = {f'{i}.mp4': dict(English='same') for i in range(3)}
     (tmp_path / 'ann.json').write_text(json.dumps(ann))
-    done = run(tmp_path / 'ann.json', tmp_path / 'out.json')
-    assert done.returncode != 0 and 'too much alike' in done.stderr
+    with pytest.raises(ValueError, match='too much alike'):
+        run(tmp_path / 'ann.json', tmp_path / 'out.json')
     assert not (tmp_path / 'out.json').exists()

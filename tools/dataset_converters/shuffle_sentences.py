@@ -5,8 +5,10 @@ A grounder that listens must fall far below its score on the true sentences;
 one that only looks for whatever moves does not.
 """
 import argparse
-import json
 import random
+
+from costa_mm.datasets.annotation_files import read_json
+from costa_mm.utils.files import write_json
 
 KEYS = ('caption', 'English')
 
@@ -60,11 +62,8 @@ def main() -> None:
     parser.add_argument('out', help='annotation file to write')
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()
-    with open(args.ann_file, encoding='utf-8') as f:
-        annotations = json.load(f)
-    shuffled = shuffle_sentences(annotations, args.seed)
-    with open(args.out, 'w', encoding='utf-8') as f:
-        json.dump(shuffled, f)
+    annotations = read_json(args.ann_file)
+    write_json(shuffle_sentences(annotations, args.seed), args.out)
     print(f'{args.out}: {len(annotations)} sentences exchanged')
 
 

@@ -7,11 +7,11 @@ of the seed and its id.
 """
 import argparse
 import hashlib
-import json
 import os
 import re
 
-from costa_mm.engine.checkpoint_io import save_text_file
+from costa_mm.datasets.annotation_files import read_json
+from costa_mm.utils.files import write_json
 
 # '1_aMYcLyh9OhU', '10__Gvp-cj3bmIY': running number, one or two '_', and
 # YouTube's id of 11 characters
@@ -51,8 +51,7 @@ def main() -> None:
     args = parse_args()
     if not 0 < args.share < 1:
         raise SystemExit('--share is between 0 and 1')
-    with open(args.ann_file, encoding='utf-8') as f:
-        data = json.load(f)
+    data = read_json(args.ann_file)
     held = {k for k in data if is_held_back(k, args.share, args.seed)}
     if not held or len(held) == len(data):
         raise SystemExit(f'one side would be empty: {len(held)} of '
@@ -61,7 +60,7 @@ def main() -> None:
     for side, keep in (('part', False), ('holdout', True)):
         chosen = {k: v for k, v in data.items() if (k in held) == keep}
         path = f'{stem}_{side}.json'
-        save_text_file(json.dumps(chosen), path)
+        write_json(chosen, path)
         sources = {source_video(k) for k in chosen}
         print(f'{path}: {len(chosen)} clips of {len(sources)} videos')
 
