@@ -6,7 +6,7 @@ Nothing else in the package knows about them.  :func:`check_dependencies` and
 imported by :func:`import_mmdet_models` and :func:`import_mmaction_models`,
 which ``costa_mm.models`` calls before it names any of their parts.
 
-Known and left alone, because nothing of ours needs them: with setuptools >= 81
+Known and not handled, since nothing of ours needs them: with setuptools >= 81
 there is no ``pkg_resources``, so ``_base_ = 'mmdet::...'``,
 ``mmengine.utils.is_installed`` and ``mmengine.hub`` fail (mmengine 0.10.7).
 """
@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from importlib import metadata
 from typing import Dict, Iterator, Optional, Tuple
 
-# distribution names, accepted range, pip line that mends
+# distribution names, accepted range, pip line that fixes it
 _RANGES: Tuple[Tuple[Tuple[str, ...], str, str, str], ...] = (
     (('torch', ), '2.1.0', '3.0.0', 'pip install torch==2.13.0'),
     (('mmengine', 'mmengine-lite'), '0.10.0', '1.0.0',
@@ -65,17 +65,17 @@ def check_dependencies() -> None:
     """Refuse to start with a missing package or one out of range.
 
     Raises:
-        ImportError: Names every offender and the pip line that mends it.
+        ImportError: Names every offender and the pip line that fixes it.
     """
     wrong = []
-    for names, low, high, mend in _RANGES:
+    for names, low, high, fix in _RANGES:
         version = _installed_version(names)
         label = ' or '.join(names)
         if not version:
-            wrong.append(f'{label} is not installed; {mend}')
+            wrong.append(f'{label} is not installed; {fix}')
         elif not _release(low) <= _release(version) < _release(high):
             wrong.append(f'{label} {version} is installed, but costa_mm needs '
-                         f'>={low},<{high}; {mend}')
+                         f'>={low},<{high}; {fix}')
     if wrong:
         raise ImportError('costa_mm cannot run here:\n  ' +
                           '\n  '.join(wrong))
@@ -140,7 +140,7 @@ def allow_checkpoint_globals() -> None:
 
 
 def apply() -> None:
-    """Everything that has to be mended before anything else runs."""
+    """Everything that has to be fixed before anything else runs."""
     if hasattr(__import__('torch').serialization, 'add_safe_globals'):
         allow_checkpoint_globals()
 

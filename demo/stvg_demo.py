@@ -6,11 +6,13 @@
 """
 import argparse
 import sys
+from typing import Optional, Sequence
 
 from costa_mm.apis import STVGInferencer, TubeResult
+from costa_mm.utils.files import check_folder
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(
         description='Ground sentences in a video: when it happens, and where '
@@ -37,7 +39,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--attention', action='store_true',
                         help='draw where the model looks, too')
     parser.add_argument('--batch-size', type=int, default=1)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def describe(result: TubeResult) -> str:
@@ -52,21 +54,35 @@ def describe(result: TubeResult) -> str:
     return f'{result.video}: "{result.sentence}"\n{text}'
 
 
+def run(args: argparse.Namespace) -> dict:
+    """Ground the sentences.
+
+    Raises:
+        OSError, TypeError, ValueError: See :class:`STVGInferencer`.
+    """
+    if args.out_dir:
+        check_folder('--out-dir', args.out_dir)
+    inferencer = STVGInferencer(
+        args.config, args.checkpoint, args.device, show_progress=False,
+        calibration=args.calibration)
+    return inferencer(
+        args.video,
+        args.sentences,
+        out_dir=args.out_dir,
+        batch_size=args.batch_size,
+        pred_score_thr=args.score_thr,
+        attention=args.attention)
+
+
 def main() -> int:
     """Run the demo."""
     args = parse_args()
+    # file names that are not UTF-8 can be printed as well
+    sys.stdout.reconfigure(errors='backslashreplace')
+    sys.stderr.reconfigure(errors='backslashreplace')
     try:
-        inferencer = STVGInferencer(
-            args.config, args.checkpoint, args.device, show_progress=False,
-            calibration=args.calibration)
-        out = inferencer(
-            args.video,
-            args.sentences,
-            out_dir=args.out_dir,
-            batch_size=args.batch_size,
-            pred_score_thr=args.score_thr,
-            attention=args.attention)
-    except (FileNotFoundError, NotADirectoryError, ValueError) as e:
+        out = run(args)
+    except (OSError, TypeError, ValueError) as e:
         print(f'{type(e).__name__}: {e}', file=sys.stderr)
         return 1
     for result in out['predictions']:

@@ -9,6 +9,7 @@ any other: fonts and scripts are its own, no statistics are sent.
 import argparse
 import html
 import os
+import socket
 import sys
 from typing import List, Optional, Sequence, Tuple
 
@@ -227,7 +228,25 @@ def launch(app: 'gr.Blocks', service: GroundingService, host: str, port: int,
     return address
 
 
-def parse_args() -> argparse.Namespace:
+def check_port(host: str, port: int) -> None:
+    """Say at once, not after loading, that nothing can listen there.
+
+    Raises:
+        ValueError: If the port is in use, or the address is none of this
+            machine's.
+    """
+    try:
+        info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(*info[:2]) as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind(info[4])
+    except (OSError, OverflowError, UnicodeError) as e:
+        raise ValueError(
+            f'cannot listen on {host}, port {port}: is it in use? choose '
+            f'another with --port ({e})') from e
+
+
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     """Command line."""
     limits = Limits()
     parser = argparse.ArgumentParser(
@@ -250,7 +269,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--max-seconds', type=float, default=limits.seconds)
     parser.add_argument('--max-sentences', type=int,
                         default=limits.sentences)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def main() -> int:
@@ -266,24 +285,20 @@ def main() -> int:
     limits = Limits(megabytes=args.max_mb, seconds=args.max_seconds,
                     sentences=args.max_sentences)
     try:
+        check_port(args.host, args.port)
         inferencer = STVGInferencer(model, args.checkpoint, args.device,
                                     show_progress=False)
         service = GroundingService(inferencer, limits=limits,
                                    score_thr=args.score_thr)
         examples = folder_examples(args.examples) if args.examples else \
             synthetic_examples(os.path.join(service.folder, 'examples'))
-    except (FileNotFoundError, ValueError) as e:
+    except (OSError, TypeError, ValueError) as e:
         print(f'{type(e).__name__}: {e}', file=sys.stderr)
         return 1
     app = build_app(service, examples)
     allowed = [args.examples] if args.examples else []
-    try:
-        address = launch(app, service, args.host, args.port, quiet=True,
-                         allowed_paths=allowed, prevent_thread_lock=True)
-    except OSError:
-        print(f'cannot listen on {args.host}, port {args.port}: is it in '
-              'use? choose another with --port', file=sys.stderr)
-        return 1
+    address = launch(app, service, args.host, args.port, quiet=True,
+                     allowed_paths=allowed, prevent_thread_lock=True)
     print(f'the page is at {address} (Ctrl+C ends it)', flush=True)
     app.block_thread()
     return 0

@@ -22,6 +22,14 @@ if [ -z "${OMP_NUM_THREADS:-}" ]; then
     export OMP_NUM_THREADS=$((CORES > GPUS ? CORES / GPUS : 1))
 fi
 
+# The first machine listens there; torchrun's own error is a page long.
+if [ "${NODE_RANK:-0}" = 0 ] && \
+        (exec 3<>"/dev/tcp/127.0.0.1/${PORT:-29500}") 2>/dev/null; then
+    echo "PORT ${PORT:-29500} is in use, by another training on this machine" \
+        "perhaps: choose another, PORT=29501 bash ..." >&2
+    exit 1
+fi
+
 PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}" exec "$PYTHON" \
     -m torch.distributed.run \
     --nnodes="${NNODES:-1}" \

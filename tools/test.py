@@ -1,21 +1,25 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Evaluate a checkpoint."""
 import argparse
-import json
 import os
 import os.path as osp
+from typing import Optional, Sequence
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.dist import is_main_process
 
+from costa_mm.engine.checkpoint_io import check_checkpoint
 from costa_mm.engine.config import build_runner, read_config
 from costa_mm.engine.launch import (LAUNCHERS, autocast_dtype,
                                     close_process_group)
+from costa_mm.engine.options import OptionsAction
 from costa_mm.evaluation import RESULT_FORMATS
+from costa_mm.utils.configs import dataset_of
+from costa_mm.utils.files import check_folder, check_output, write_json
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description='Evaluate a checkpoint')
     parser.add_argument('config', help='config file')
@@ -51,7 +55,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionsAction,
         metavar='KEY=VALUE',
         help='override settings of the config')
     parser.add_argument(
@@ -59,7 +63,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--local_rank', '--local-rank', type=int, default=0,
         help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.format and not (args.out or args.format_only):
         parser.error('--format says how predictions are written: give --out '
                      'FILE or --format-only')
@@ -92,10 +96,10 @@ def set_prediction_file(cfg: Config, args: argparse.Namespace) -> None:
     Raises:
         KeyError: If the config's metric is none that can.
     """
-    given = cfg.test_evaluator
+    given = cfg.get('test_evaluator') or []
     metrics = [
         e for e in (given if isinstance(given, list) else [given])
-        if e['type'].split('.')[-1] == 'STVGMetric'
+        if str(e.get('type')).split('.')[-1] == 'STVGMetric'
     ]
     if not metrics:
         raise KeyError('--out: the test_evaluator of the config has no '
@@ -108,14 +112,26 @@ def set_prediction_file(cfg: Config, args: argparse.Namespace) -> None:
         cfg.test_evaluator = metrics[0]
 
 
-def main() -> None:
-    """Evaluate."""
-    args = parse_args()
+def prepare(args: argparse.Namespace) -> Config:
+    """The config of the run; everything that can be wrong early is.
+
+    Raises:
+        KeyError, OSError, ValueError: See :func:`read_config`, and if
+            something that is to be written cannot be.
+        FileNotFoundError: If there is no such checkpoint.
+    """
+    for name in ('out', 'metrics_out'):
+        if getattr(args, name) is not None:
+            check_output(f'--{name.replace("_", "-")}', getattr(args, name))
+    if args.show_dir is not None:
+        check_folder('--show-dir', args.show_dir)
     cfg = read_config(
         args.config,
         options=args.cfg_options,
         work_dir=args.work_dir,
         launcher=args.launcher)
+    check_checkpoint(args.checkpoint)
+    dataset_of(cfg, 'test')
     cfg.load_from, cfg.resume = args.checkpoint, False
     # nothing of the training is needed, least of all its data
     for key in ('train_dataloader', 'train_cfg', 'optim_wrapper',
@@ -127,12 +143,15 @@ def main() -> None:
         cfg.test_cfg['fp16'] = True
         if torch.cuda.is_available():
             torch.set_autocast_dtype('cuda', autocast_dtype())
-    metrics = build_runner(cfg).test()
+    return cfg
+
+
+def main() -> None:
+    """Evaluate."""
+    args = parse_args()
+    metrics = build_runner(prepare(args)).test()
     if args.metrics_out and is_main_process():
-        os.makedirs(
-            osp.dirname(osp.abspath(args.metrics_out)), exist_ok=True)
-        with open(args.metrics_out, 'w', encoding='utf-8') as f:
-            json.dump(metrics, f, indent=2)
+        write_json(metrics, args.metrics_out, indent=2)
     close_process_group()
 
 

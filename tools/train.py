@@ -2,16 +2,20 @@
 """Train a model."""
 import argparse
 import os
+from typing import Optional, Sequence
 
-from mmengine.config import DictAction
+from mmengine.config import Config
 
 from costa_mm.engine import latest_checkpoint
+from costa_mm.engine.checkpoint_io import check_checkpoint
 from costa_mm.engine.config import (build_runner, enable_amp,
                                     enable_auto_scale_lr, read_config)
 from costa_mm.engine.launch import LAUNCHERS, close_process_group
+from costa_mm.engine.options import OptionsAction
+from costa_mm.utils.configs import dataset_of
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description='Train a model')
     parser.add_argument('config', help='config file')
@@ -39,7 +43,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionsAction,
         metavar='KEY=VALUE',
         help='override settings of the config, e.g. '
         'optim_wrapper.optimizer.lr=1e-4 key="[a,b]"')
@@ -49,14 +53,18 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--local_rank', '--local-rank', type=int, default=0,
         help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
 
 
-def main() -> None:
-    """Train."""
-    args = parse_args()
+def prepare(args: argparse.Namespace) -> Config:
+    """The config of the run; everything that can be wrong early is.
+
+    Raises:
+        KeyError, OSError, ValueError: See :func:`read_config`.
+        FileNotFoundError: If there is no such checkpoint.
+    """
     cfg = read_config(
         args.config,
         options=args.cfg_options,
@@ -74,7 +82,14 @@ def main() -> None:
         cfg.resume = path is not None
         if cfg.resume:  # else the pretrained weights of the config stay
             cfg.load_from = path
-    build_runner(cfg).train()
+            check_checkpoint(path)
+    dataset_of(cfg, 'train')
+    return cfg
+
+
+def main() -> None:
+    """Train."""
+    build_runner(prepare(parse_args())).train()
     close_process_group()
 
 

@@ -16,8 +16,8 @@ from typing import Dict, Mapping, Optional, Tuple, Union
 
 import numpy as np
 
-from costa_mm.engine.checkpoint_io import save_text_file
 from costa_mm.structures import TubeDataSample
+from costa_mm.utils.files import write_text
 
 SUFFIX = '.calibration.json'
 SPAN_FEATURES = ('span_log_prob', 'span_entropy', 'box_jumps')
@@ -153,8 +153,7 @@ class Calibration:
 
     def dump(self, path: Union[str, os.PathLike]) -> None:
         """Write it as JSON; the file appears whole or not at all."""
-        save_text_file(json.dumps(asdict(self), indent=1) + '\n',
-                       os.fspath(path))
+        write_text(json.dumps(asdict(self), indent=1) + '\n', path)
 
     @classmethod
     def load(cls, path: Union[str, os.PathLike]) -> 'Calibration':

@@ -1,6 +1,7 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Fits a calibration on a split whose sentences have been exchanged too."""
 import random
+from dataclasses import replace
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -30,7 +31,7 @@ class ScoredPairs(NamedTuple):
     groups: np.ndarray
 
 
-def foreign_sentences(sentences: Sequence[str],
+def negative_sentences(sentences: Sequence[str],
                       videos: Sequence[str],
                       num: int = 1,
                       seed: int = 0) -> List[List[str]]:
@@ -47,7 +48,7 @@ def foreign_sentences(sentences: Sequence[str],
         entry's video.
 
     Raises:
-        ValueError: If a video has not enough foreign sentences.
+        ValueError: If a video has too few sentences of others.
     """
     own: Dict[str, set] = {}
     for sentence, video in zip(sentences, videos):
@@ -69,7 +70,7 @@ def foreign_sentences(sentences: Sequence[str],
 def score_pairs(model: nn.Module,
                 dataset: BaseSTVGDataset,
                 *,
-                num_foreign: int = 1,
+                num_negative: int = 1,
                 seed: int = 0,
                 show_progress: bool = True) -> ScoredPairs:
     """Ask every video for its own sentence and for sentences of others.
@@ -79,28 +80,28 @@ def score_pairs(model: nn.Module,
     Args:
         model (nn.Module): A :class:`SpatioTemporalGrounder` in eval mode.
         dataset (:obj:`BaseSTVGDataset`): With the test pipeline.
-        num_foreign (int): Foreign sentences per entry.
+        num_negative (int): Negative sentences per entry.
         seed (int): Seed of their choice.
         show_progress (bool): Whether to show a progress bar.
     """
     records = [dataset.get_data_info(i) for i in range(len(dataset))]
     videos = [record['video_id'] for record in records]
     own = [record['sentence'] for record in records]
-    foreign = foreign_sentences(own, videos, num_foreign, seed)
+    negative = negative_sentences(own, videos, num_negative, seed)
     number = {video: i for i, video in enumerate(dict.fromkeys(videos))}
     features, labels, groups = [], [], []
     for i in tqdm(range(len(dataset)), 'scoring', disable=not show_progress):
         item = dataset[i]
         samples = []
-        for sentence in (own[i], *foreign[i]):
+        for sentence in (own[i], *negative[i]):
             sample = item['data_samples'].clone()
             sample.set_metainfo(dict(sentence=sentence))
             samples.append(sample)
         data = model.data_preprocessor(pseudo_collate([item]), False)
         visual = model.encode_video(data['inputs'])
         features += map(score_features, model.predict_encoded(visual, samples))
-        labels += [True] + [False] * num_foreign
-        groups += [number[videos[i]]] * (1 + num_foreign)
+        labels += [True] + [False] * num_negative
+        groups += [number[videos[i]]] * (1 + num_negative)
     return ScoredPairs(features, np.array(labels), np.array(groups))
 
 
@@ -117,7 +118,7 @@ def fit_logistic(values: np.ndarray,
                  decay: float = 1.0) -> Tuple[np.ndarray, float]:
     """Logistic regression with squared weights as a penalty.
 
-    True and foreign sentences count alike in sum, however many there are of
+    True and negative sentences count alike in sum, however many there are of
     either, so a confidence of 0.5 means "as often true as not".
 
     Args:
@@ -134,7 +135,7 @@ def fit_logistic(values: np.ndarray,
     labels = labels.astype(bool)
     counts = labels.sum(), (~labels).sum()
     if min(counts) == 0:
-        raise ValueError(f'{counts[0]} true and {counts[1]} foreign sentences'
+        raise ValueError(f'{counts[0]} true and {counts[1]} negative ones'
                          ': both are needed')
     shares = np.where(labels, 0.5 / counts[0], 0.5 / counts[1]) * len(labels)
     signs = np.where(labels, 1.0, -1.0)
@@ -231,7 +232,7 @@ def fit_calibration(pairs: ScoredPairs,
     was fitted on the other folds.
 
     Args:
-        pairs (:obj:`ScoredPairs`): Predictions for true and foreign
+        pairs (:obj:`ScoredPairs`): Predictions for true and negative
             sentences.
         num_folds (int): Folds of the cross-validation.
         max_miss (float, optional): See :func:`best_threshold`.
@@ -248,13 +249,16 @@ def fit_calibration(pairs: ScoredPairs,
     """
     names, values = feature_table(pairs.features)
     labels = pairs.labels.astype(bool)
-    held_out = _out_of_fold(values, labels, pairs.groups, num_folds, decay,
-                            seed)
+    folds = _draw_folds(pairs.groups, num_folds, seed)
+    held_out = np.zeros(len(labels))
+    for fold in range(num_folds):
+        out = folds == fold
+        held_out[out] = _fit(names, values[~out], labels[~out],
+                             decay).probability(values[out])
     threshold = best_threshold(held_out, labels, max_miss)
-    mean, scale, weights, bias = _fit(values, labels, decay)
     report = dict(
         num_true=int(labels.sum()),
-        num_foreign=int((~labels).sum()),
+        num_negative=int((~labels).sum()),
         num_folds=num_folds,
         roc_auc=roc_auc(held_out, labels),
         roc_auc_of_span_probability=roc_auc(
@@ -263,20 +267,25 @@ def fit_calibration(pairs: ScoredPairs,
         brier=float(np.mean((held_out - labels)**2)),
         calibration_error=calibration_error(held_out, labels),
         **(notes or {}))
-    return Calibration(names, mean.tolist(), scale.tolist(), weights.tolist(),
-                       bias, threshold, digest, report)
+    return replace(
+        _fit(names, values, labels, decay),
+        threshold=threshold,
+        weights_digest=digest,
+        report=report)
 
 
-def _fit(values: np.ndarray, labels: np.ndarray, decay: float) -> tuple:
-    """Means, standard deviations, weights and bias."""
+def _fit(names: Tuple[str, ...], values: np.ndarray, labels: np.ndarray,
+         decay: float) -> Calibration:
+    """Standardise and fit; threshold and report are still to come."""
     mean, scale = values.mean(0), values.std(0)
     scale = np.where(scale > 1e-9, scale, 1.0)
-    return mean, scale, *fit_logistic((values - mean) / scale, labels, decay)
+    weights, bias = fit_logistic((values - mean) / scale, labels, decay)
+    return Calibration(names, mean.tolist(), scale.tolist(), weights.tolist(),
+                       bias, 0.5)
 
 
-def _out_of_fold(values: np.ndarray, labels: np.ndarray, groups: np.ndarray,
-                 num_folds: int, decay: float, seed: int) -> np.ndarray:
-    """Probability of every pair by a model that never saw its video."""
+def _draw_folds(groups: np.ndarray, num_folds: int, seed: int) -> np.ndarray:
+    """The fold of every pair, the same for all pairs of a video."""
     videos = np.unique(groups)
     if len(videos) < num_folds or num_folds < 2:
         raise ValueError(f'{len(videos)} videos cannot make {num_folds} folds '
@@ -284,22 +293,15 @@ def _out_of_fold(values: np.ndarray, labels: np.ndarray, groups: np.ndarray,
     order = np.random.default_rng(seed).permutation(len(videos))
     fold_of = dict(zip(videos[order].tolist(), np.arange(len(videos)) %
                        num_folds))
-    folds = np.array([fold_of[g] for g in groups.tolist()])
-    probs = np.zeros(len(labels))
-    for fold in range(num_folds):
-        out = folds == fold
-        mean, scale, weights, bias = _fit(values[~out], labels[~out], decay)
-        logits = (values[out] - mean) / scale @ weights + bias
-        probs[out] = np.exp(-np.logaddexp(0, -logits))
-    return probs
+    return np.array([fold_of[g] for g in groups.tolist()])
 
 
 def _rates(found: np.ndarray, labels: np.ndarray) -> dict:
-    """Shares of right answers, of true pairs kept and foreign refused."""
+    """Shares of right answers, true pairs kept, negative ones refused."""
     kept = float(found[labels].mean())
     refused = float((~found[~labels]).mean())
     return dict(
         accuracy=float((found == labels).mean()),
         balanced_accuracy=(kept + refused) / 2,
         true_found=kept,
-        foreign_refused=refused)
+        negative_refused=refused)

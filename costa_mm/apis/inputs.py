@@ -1,5 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """What people hand to the inferencer, checked and made uniform."""
+import numbers
 import os
 import re
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ import numpy as np
 from costa_mm.datasets.annotation_files import VIDEO_SUFFIXES
 from costa_mm.datasets.readers import (BaseVideoReader, VideoInfo,
                                        VideoReadError)
+from costa_mm.utils.files import check_name
 
 Video = Union[str, os.PathLike, np.ndarray, Sequence[np.ndarray]]
 Videos = Union[Video, Sequence[Video]]
@@ -19,6 +21,39 @@ Sentences = Union[str, Sequence[str], Sequence[Sequence[str]]]
 # from the key frame before it, so small chunks cost time.
 CHUNK_BYTES = 2**29
 TAIL_TOLERANCE = 3
+
+
+def check_number(name: str,
+                 value: object,
+                 low: Optional[float] = None,
+                 high: float = float('inf'),
+                 whole: bool = False) -> None:
+    """Refuse what is no number, or one out of range.
+
+    Args:
+        name (str): Name of the argument, for the message.
+        value (object): What was given.
+        low (float, optional): Lowest value; by default anything above 0.
+        high (float): Highest value.
+        whole (bool): Whether it must be a whole number.
+
+    Raises:
+        TypeError: If it is no number.
+        ValueError: If it is out of range.
+    """
+    kind = numbers.Integral if whole else numbers.Real
+    wanted = f"a {'whole ' if whole else ''}number"
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f'{name} is {wanted}, not {value!r} '
+                        f'({type(value).__name__})')
+    if low is None:
+        limits, fits = 'positive', 0 < value < float('inf')
+    else:
+        limits, fits = f'at least {low:g}', low <= value <= high
+        if high < float('inf'):
+            limits += f' and at most {high:g}'
+    if not fits:
+        raise ValueError(f'{name} must be {limits}, not {value}')
 
 
 class ArrayReader(BaseVideoReader):
@@ -91,6 +126,22 @@ class VideoSource:
         """Its name and the ids of its sentences."""
         return {self.name, *(name for name, _ in self.requests())}
 
+    def record(self) -> dict:
+        """What a dataset would say of the video, without truth."""
+        return dict(
+            sample_id=self.name,
+            video_path=self.path,
+            video_id=self.name,
+            sentence=self.sentences[0],
+            qtype=None,
+            num_frames=self.info.num_frames,
+            fps=self.info.fps,
+            width=self.info.width,
+            height=self.info.height,
+            segment=(0, self.info.num_frames),
+            gt_tube=None,
+            factors=None)
+
     def iter_frames(self) -> Iterator[np.ndarray]:
         """All frames, (H, W, 3), a few decoded at a time."""
         info = self.info
@@ -118,13 +169,13 @@ def list_videos(inputs: Videos) -> List[Union[str, np.ndarray]]:
             inputs.
     """
     if isinstance(inputs, (str, os.PathLike)):
-        return _from_path(os.fspath(inputs))
+        return _from_path(inputs)
     if isinstance(inputs, np.ndarray):
         return [_check_frames(inputs)]
-    if not isinstance(inputs, Sequence):
+    if not isinstance(inputs, Sequence) or isinstance(inputs, bytes):
         raise TypeError(
-            'a video is a path, a folder, frames (T, H, W, 3) or a list of '
-            f'those, not a {type(inputs).__name__}')
+            'a video is a path (text or pathlib), a folder, frames '
+            f'(T, H, W, 3) or a list of those, not {type(inputs).__name__}')
     if not len(inputs):
         raise ValueError('the list of videos is empty')
     if all(isinstance(i, np.ndarray) and i.ndim == 3 for i in inputs):
@@ -132,8 +183,8 @@ def list_videos(inputs: Videos) -> List[Union[str, np.ndarray]]:
     return [video for item in inputs for video in list_videos(item)]
 
 
-def _from_path(path: str) -> List[str]:
-    path = os.path.expanduser(path)
+def _from_path(path: Union[str, os.PathLike]) -> List[str]:
+    path = os.path.expanduser(text_path('a video', path))
     if os.path.isfile(path):
         return [path]
     if not os.path.isdir(path):
@@ -146,6 +197,26 @@ def _from_path(path: str) -> List[str]:
         raise FileNotFoundError(f'the folder {path} holds no video '
                                 f'({", ".join(VIDEO_SUFFIXES)})')
     return found
+
+
+def text_path(name: str, path: Union[str, os.PathLike]) -> str:
+    """A path as text.
+
+    Args:
+        name (str): Name of the argument, for the message.
+        path (str | os.PathLike): What was given.
+
+    Raises:
+        TypeError: If it is no path, or one of bytes.
+        ValueError: If no file can have this name.
+    """
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(text, str):
+        hint = '; use os.fsdecode(path)' if isinstance(text, bytes) else ''
+        raise TypeError(f'{name} is a path (text or pathlib), not '
+                        f'{type(text).__name__}{hint}')
+    check_name(text)
+    return text
 
 
 def _stack(frames: Sequence[np.ndarray]) -> np.ndarray:
@@ -184,7 +255,7 @@ def match_sentences(sentences: Sentences, num_videos: int) -> List[tuple]:
     """
     if isinstance(sentences, str):
         sentences = [sentences]
-    if not isinstance(sentences, Sequence):
+    if not isinstance(sentences, Sequence) or isinstance(sentences, bytes):
         raise TypeError('sentences are text or a list of texts, not a '
                         f'{type(sentences).__name__}')
     if not len(sentences):
@@ -198,7 +269,7 @@ def match_sentences(sentences: Sentences, num_videos: int) -> List[tuple]:
 
 
 def _is_list(value: object) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 
 def _check_sentences(sentences: Sequence[str]) -> tuple:
@@ -208,6 +279,10 @@ def _check_sentences(sentences: Sequence[str]) -> tuple:
         if not isinstance(sentence, str):
             raise TypeError(f'sentence {i} is a {type(sentence).__name__}, '
                             'not text')
+        if any('\ud800' <= c <= '\udfff' for c in sentence):
+            raise ValueError(
+                f'sentence {i} is no text: {sentence!r} holds half of a '
+                'surrogate pair; was it read with the right encoding?')
         if not sentence.strip():
             raise ValueError(f'sentence {i} is empty: say in words what to '
                              'look for, e.g. "the man in red opens the door"')
@@ -232,8 +307,8 @@ def make_sources(inputs: Videos,
     Raises:
         ValueError: Also if a file is no video that can be decoded.
     """
-    if fps is not None and not fps > 0:
-        raise ValueError(f'fps must be positive, not {fps}')
+    if fps is not None:
+        check_number('fps', fps)
     videos = list_videos(inputs)
     taken: Set[str] = set()
     sources = []

@@ -6,6 +6,7 @@ from typing import Dict, List, Sequence
 import numpy as np
 
 from costa_mm.structures import TubeDataSample
+from costa_mm.utils.files import check_folder, check_output
 from costa_mm.visualization import (PALETTE, TubePainter, TubeTrack,
                                     attention_sheet, contact_sheet,
                                     pick_frames, pick_sampled, save_image,
@@ -14,6 +15,7 @@ from costa_mm.visualization.tracks import Color
 from .inputs import VideoSource
 from .results import TubeResult
 
+TUBE_FILE = 'tubes.json'
 DEFAULT_FPS = 25.0  # of frames in memory whose rate nobody told
 
 
@@ -107,18 +109,20 @@ def write_tube_video(path: str, source: VideoSource,
     write_video(path, frames, info.fps or DEFAULT_FPS)
 
 
-def check_folder(folder: str, sources: Sequence[VideoSource]) -> None:
-    """Refuse a folder where results would be written over an input.
+def check_outputs(folder: str, sources: Sequence[VideoSource]) -> None:
+    """Make sure, before the work begins, that results can be written.
 
     Raises:
-        NotADirectoryError: If it is a file.
+        OSError: If something in the way makes that impossible.
         ValueError: If a video with tubes would replace one of the videos.
     """
-    if os.path.isfile(folder):
-        raise NotADirectoryError(f'out_dir {folder} is a file')
+    check_folder('out_dir', folder)
+    check_output('out_dir:', os.path.join(folder, TUBE_FILE))
     inputs = {os.path.realpath(source.path) for source in sources}
     for source in sources:
         path = _video_path(folder, source)
+        for file in (path, _sheet_path(folder, source)):
+            check_output('out_dir:', file)
         if os.path.realpath(path) in inputs:
             raise ValueError(f'out_dir: {path} is one of the videos and '
                              'would be overwritten; choose another folder')
@@ -126,6 +130,10 @@ def check_folder(folder: str, sources: Sequence[VideoSource]) -> None:
 
 def _video_path(folder: str, source: VideoSource) -> str:
     return os.path.join(folder, f'{source.name}.mp4')
+
+
+def _sheet_path(folder: str, source: VideoSource) -> str:
+    return os.path.join(folder, f'{source.name}_sheet.png')
 
 
 def write_files(folder: str, source: VideoSource,
@@ -140,7 +148,7 @@ def write_files(folder: str, source: VideoSource,
     paths = dict(video=_video_path(folder, source))
     write_tube_video(paths['video'], source, results)
     for key, picture in pictures.items():
-        name = f'{source.name}_sheet' if key == 'sheet' else key
-        paths[key] = os.path.join(folder, f'{name}.png')
+        paths[key] = os.path.join(folder, f'{key}.png') if key != 'sheet' \
+            else _sheet_path(folder, source)
         save_image(paths[key], picture)
     return paths

@@ -1,6 +1,5 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """What a person gets back for a video and a sentence."""
-import json
 import os
 from dataclasses import dataclass
 from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
@@ -8,6 +7,7 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
 import numpy as np
 
 from costa_mm.structures import Tube, TubeDataSample
+from costa_mm.utils.files import write_json
 from .calibration import Calibration, score_features
 
 
@@ -191,7 +191,4 @@ def dump_results(results: Sequence[TubeResult],
         results (Sequence[:obj:`TubeResult`]): With different sample ids.
         path (str | os.PathLike): File to write; its folder is created.
     """
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    entries = {result.sample_id: result.to_dict() for result in results}
-    with open(path, 'w', encoding='utf-8') as f:
-        json.dump(entries, f, ensure_ascii=False)
+    write_json({r.sample_id: r.to_dict() for r in results}, path)

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Deque, List, Optional
 
 from costa_mm.datasets import VideoReadError
+from .outputs import TUBE_FILE
 from .results import TubeResult, dump_results
-from .stvg_inferencer import TUBE_FILE, STVGInferencer
+from .stvg_inferencer import STVGInferencer
 
 
 class RequestError(ValueError):

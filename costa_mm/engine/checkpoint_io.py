@@ -1,76 +1,42 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Checkpoint files: written whole or not at all, read without pickle code."""
-import os
 import os.path as osp
-import pickle
 import re
-from collections import OrderedDict
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
+from types import MappingProxyType
+from typing import (Callable, Dict, List, Mapping, Optional, Sequence, Tuple,
+                    Union)
 
 import torch
 from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader, find_latest_checkpoint
-from torch import nn
+from torch import Tensor, nn
 
-from costa_mm.weights import is_address, read_published, resolve_weights
+from costa_mm.utils.files import atomic_path, check_name
+from costa_mm.weights import (find_source, is_address, load_file,
+                              read_published, resolve_weights)
 
-TMP_SUFFIX = '.writing'
-
-
-def _sync_folder(path: str) -> None:
-    """Make a rename in the folder of ``path`` durable."""
-    folder = os.open(osp.dirname(osp.abspath(path)), os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+# where a file may hold its weights; those of a run of ours first, then
+# averaged ones, which evaluation and releases of others use
+WEIGHT_KEYS = ('state_dict', 'model_ema', 'model')
+# what parallel training and compilation put in front of names
+WRAPPERS = re.compile(r'^(?:module\.|_orig_mod\.)+|(?<=\.)_orig_mod\.')
 
 
-def write_atomically(path: str, write: Callable[[Any], None]) -> None:
-    """Write a file so that a reader sees the old one or the whole new one.
-
-    Temporary file in the same folder, fsync, rename, fsync of the folder.
-
-    Args:
-        path (str): The file.
-        write (Callable): Gets the open binary file.
+def save_checkpoint_file(checkpoint: dict, path: str) -> None:
+    """Write a checkpoint atomically, without a copy of it in memory.
 
     Raises:
         OSError: If it cannot be written; a file that stood there before is
             untouched and nothing else is left behind.
     """
-    tmp = path + TMP_SUFFIX
     try:
-        with open(tmp, 'wb') as f:
-            write(f)
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(tmp, path)
-    except BaseException as e:
-        if osp.exists(tmp):
-            os.remove(tmp)
-        if isinstance(e, RuntimeError) and isinstance(e.__context__, OSError):
+        with atomic_path(path, durable=True) as part, open(part, 'wb') as f:
+            torch.save(checkpoint, f)
+    except RuntimeError as e:
+        if isinstance(e.__context__, OSError):
             # torch's zip writer hides "No space left on device"
             raise e.__context__ from e
         raise
-    _sync_folder(path)
-
-
-def save_checkpoint_file(checkpoint: dict, path: str) -> None:
-    """Write a checkpoint atomically, without a copy of it in memory."""
-    write_atomically(path, lambda f: torch.save(checkpoint, f))
-
-
-def save_text_file(text: str, path: str) -> None:
-    """Write a small text file atomically."""
-    write_atomically(path, lambda f: f.write(text.encode()))
-
-
-def remove_leftovers(folder: str) -> None:
-    """Remove temporary files of a run that was killed while it saved."""
-    for name in os.listdir(folder):
-        if name.endswith(TMP_SUFFIX):
-            os.remove(osp.join(folder, name))
 
 
 def latest_checkpoint(work_dir: str) -> Optional[str]:
@@ -85,6 +51,28 @@ def latest_checkpoint(work_dir: str) -> Optional[str]:
     if path and not osp.isfile(path):
         path = osp.join(work_dir, osp.basename(path))
     return path or None
+
+
+def check_checkpoint(path: str) -> None:
+    """Make sure that weights are there, or can be fetched.
+
+    Args:
+        path (str): As for :func:`read_checkpoint`; nothing is read.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        IsADirectoryError: If it is a folder.
+        ValueError: If no file can have this name.
+    """
+    check_name(path)
+    local = osp.expanduser(path)
+    if osp.isdir(local):
+        last = latest_checkpoint(local)
+        raise IsADirectoryError(f'{path} is a folder, not a checkpoint' +
+                                (f'; the last one in it is {last}'
+                                 if last else ''))
+    if not _is_mmengines(path):
+        find_source(path)
 
 
 def read_checkpoint(path: str,
@@ -105,34 +93,67 @@ def read_checkpoint(path: str,
         FileNotFoundError: If there is no such file.
         ValueError: If it is damaged, or holds classes that are not allowed.
     """
-    if re.match(r'\w+://', path) and not is_address(path):
+    check_checkpoint(path)
+    if _is_mmengines(path):
         return CheckpointLoader.load_checkpoint(path, map_location)
     local = resolve_weights(path)
-    published = read_published(local)
-    if published is not None:
-        return published
-    try:
-        checkpoint = torch.load(
-            local, map_location=map_location, weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as e:
-        reason = str(e).split('\n')[0]
+    return read_published(local) or load_file(local, map_location)
+
+
+def _is_mmengines(path: str) -> bool:
+    """Whether a path is an address that only MMEngine knows."""
+    return bool(re.match(r'\w+://', path)) and not is_address(path)
+
+
+def weights_of(checkpoint: dict) -> Dict[str, Tensor]:
+    """The weights of a checkpoint, under the names of the bare model.
+
+    Args:
+        checkpoint (dict): A checkpoint of ours or of others: the weights lie
+            at 'state_dict', 'model_ema' or 'model', or it is nothing but
+            weights.
+
+    Returns:
+        dict[str, Tensor]: By name, without the ``module.`` of parallel
+        training and the ``_orig_mod.`` of ``torch.compile``.
+    """
+    # 'model_ema' is None where training ran without averages
+    found = [k for k in WEIGHT_KEYS if isinstance(checkpoint.get(k), dict)]
+    state = checkpoint[found[0]] if found else checkpoint
+    return {
+        WRAPPERS.sub('', k): v
+        for k, v in state.items() if isinstance(v, Tensor)
+    }
+
+
+def check_finite(weights: Mapping[str, Tensor],
+                 path: str,
+                 allowed: Mapping[str, Tensor] = MappingProxyType({})) -> None:
+    """Refuse weights that are NaN or infinite.
+
+    Args:
+        weights (Mapping[str, Tensor]): By name.
+        path (str): Where they come from, for the message.
+        allowed (Mapping[str, Tensor]): Tensors of a fresh model; what is not
+            finite there (a mask of -inf) need not be here.
+
+    Raises:
+        ValueError: With the number of such tensors and examples.
+    """
+    bad = [
+        name for name, value in weights.items()
+        if value.is_floating_point() and not _finite(value)
+        and (name not in allowed or _finite(allowed[name]))
+    ]
+    if bad:
         raise ValueError(
-            f'{path} cannot be read as a checkpoint ({reason}); it is '
-            'damaged, not a torch file, or holds Python classes that '
-            'weights_only=True refuses') from e
-    if not isinstance(checkpoint, dict):
-        raise ValueError(f'{path} holds a {type(checkpoint).__name__}, '
-                         'not a checkpoint')
-    return checkpoint
+            f'{path}: {len(bad)} of {len(weights)} tensors hold NaN or '
+            f'infinity ({", ".join(bad[:3])}{", ..." if bad[3:] else ""}): '
+            'the run that wrote it had diverged; take an earlier checkpoint')
 
 
-def _state_dict(checkpoint: dict,
-                revise_keys: Sequence[Tuple[str, str]]) -> 'OrderedDict':
-    state = checkpoint.get('state_dict', checkpoint)
-    for pattern, replacement in revise_keys:
-        state = OrderedDict(
-            (re.sub(pattern, replacement, k), v) for k, v in state.items())
-    return state
+def _finite(value: Tensor) -> bool:
+    return bool(torch.isfinite(value).all())
 
 
 def compare_weights(model: nn.Module, state: dict) -> Dict[str, List[str]]:
@@ -183,11 +204,15 @@ def load_weights(model: nn.Module,
         revise_keys (Sequence): (pattern, replacement) pairs for names.
 
     Raises:
-        ValueError: If the file is of another model.
+        ValueError: If the file is of another model, or not finite.
     """
-    state = _state_dict(checkpoint, revise_keys)
+    state = weights_of(checkpoint)
+    for pattern, replacement in revise_keys:
+        state = {re.sub(pattern, replacement, k): v for k, v in state.items()}
+    own = model.state_dict()
+    check_finite({k: v for k, v in state.items() if k in own}, path, own)
     diff = compare_weights(model, state)
-    total = len(model.state_dict())
+    total = len(own)
     lacking = len(diff['missing']) + len(diff['reshaped'])
     foreign = len(diff['unexpected']) > 0.05 * max(len(state), 1)
     fitting = len(state) - len(diff['unexpected']) - len(diff['reshaped'])
@@ -201,5 +226,4 @@ def load_weights(model: nn.Module,
         print_log(f'{path}, {_describe(diff, total)}', 'current', 30)
     reshaped = set(diff['reshaped'])
     model.load_state_dict(
-        OrderedDict((k, v) for k, v in state.items() if k not in reshaped),
-        strict=False)
+        {k: v for k, v in state.items() if k not in reshaped}, strict=False)

@@ -9,6 +9,9 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from costa_mm.compat import import_mmcv_ops
+from costa_mm.utils.configs import LOADERS
+from costa_mm.utils.files import check_folder, check_name
+from .options import merge_options
 
 # what Runner reads from the config besides its constructor's arguments
 _EXTRA_KEYS = ('runner_type', 'custom_imports', 'sync_bn', 'compile',
@@ -16,6 +19,20 @@ _EXTRA_KEYS = ('runner_type', 'custom_imports', 'sync_bn', 'compile',
                'activation_checkpointing', 'efficient_conv_bn_eval')
 # a name this similar to a known one is taken for a slip of the pen
 _SIMILAR = 0.8
+_TYPES = (
+    ('a dict', dict,
+     ('model', 'optim_wrapper', 'default_hooks', 'env_cfg', 'randomness',
+      'visualizer', 'log_processor', 'auto_scale_lr', 'train_cfg', 'val_cfg',
+      'test_cfg', 'train_dataloader', 'val_dataloader', 'test_dataloader',
+      'model_wrapper_cfg', 'data_preprocessor')),
+    ('text', str, ('work_dir', 'experiment_name', 'default_scope')),
+    ('a path or a list of dicts', (str, list), ('load_from', )),
+    ('True or False', bool, ('resume', )),
+)
+# lists of dicts; of some a single dict will do
+_ONE_OR_MORE = ('param_scheduler', 'val_evaluator', 'test_evaluator')
+_DICTS = ('custom_hooks', 'visualizer.vis_backends', *_ONE_OR_MORE)
+WORKER_OPTIONS = ('persistent_workers', 'prefetch_factor', 'timeout')
 
 
 def known_keys() -> Iterable[str]:
@@ -42,6 +59,7 @@ def check_config(cfg: Config) -> None:
 
     Raises:
         KeyError: Names the key, the file and the nearest known key.
+        ValueError: If a setting is of a wrong type.
     """
     for key in cfg.keys():
         near = None if key in known_keys() else _nearest(key)
@@ -50,27 +68,53 @@ def check_config(cfg: Config) -> None:
                 f'{cfg.filename or "the config"} has the unknown key '
                 f'{key!r}; did you mean {near!r}?  (A variable of your own '
                 'needs a name that does not resemble a key.)')
+    for wanted, kind, names in _TYPES:
+        for key in names:
+            if not isinstance(cfg.get(key), (kind, type(None))):
+                raise ValueError(f'{key} must be {wanted}, not {cfg[key]!r}')
+    for key in _DICTS:
+        first, _, rest = key.partition('.')
+        entries = cfg.get(first)
+        entries = (entries or {}).get(rest) if rest else entries
+        if isinstance(entries, dict) and key in _ONE_OR_MORE:
+            entries = [entries]
+        if entries is not None and not (
+                isinstance(entries, (list, tuple))
+                and all(isinstance(e, dict) for e in entries)):
+            raise ValueError(
+                f'{key} must be a list of dicts, not {entries!r}; on the '
+                f'command line: --cfg-options "{key}=[dict(type=\'...\')]"')
 
 
-def check_options(cfg: Config, options: dict) -> None:
-    """Refuse an override whose first part names nothing in the config.
-
-    Args:
-        cfg (Config): The config before the overrides are merged.
-        options (dict): ``--cfg-options``, keys dotted.
+def load_config(path: str) -> Config:
+    """Read a config file.
 
     Raises:
-        KeyError: Names the option and the nearest existing key.
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no config, with what is wrong in it.
     """
-    names = set(cfg.keys()) | set(known_keys())
-    for option in options:
-        top = option.split('.')[0]
-        if top in names:
-            continue
-        close = difflib.get_close_matches(top, sorted(names), 1, cutoff=0.5)
-        hint = f'; did you mean {close[0]!r}?' if close else ''
-        raise KeyError(f'--cfg-options {option}: the config has no key '
-                       f'{top!r}{hint}')
+    check_name(path)
+    if not osp.isfile(path):
+        raise FileNotFoundError(f'there is no config file {path}')
+    # custom_imports of the config may need mmdet before costa_mm.models does
+    import_mmcv_ops()
+    try:
+        return Config.fromfile(path)
+    except Exception as e:  # whatever the code of a config may raise
+        raise ValueError(f'{path} cannot be read as a config: '
+                         f'{type(e).__name__}: {e}') from e
+
+
+def settle_workers(loader: dict) -> dict:
+    """A data loader's config without what only data workers can do.
+
+    torch refuses these options with ``num_workers=0``, the usual first step
+    of looking for a fault.
+    """
+    if loader.get('num_workers', 0):
+        return loader
+    loader = {k: v for k, v in loader.items() if k not in WORKER_OPTIONS}
+    return {**loader, 'persistent_workers': False}
 
 
 def read_config(path: str,
@@ -95,22 +139,22 @@ def read_config(path: str,
     Raises:
         FileNotFoundError: If there is no such file.
         KeyError: If a key is mistyped.
+        OSError: If the work folder cannot be written to.
+        ValueError: If a setting is of a wrong type.
     """
-    if not osp.isfile(path):
-        raise FileNotFoundError(f'there is no config file {path}')
-    # custom_imports of the config may need mmdet before costa_mm.models does
-    import_mmcv_ops()
-    cfg = Config.fromfile(path)
-    if options:
-        check_options(cfg, options)
-        cfg.merge_from_dict(options)
+    cfg = load_config(path)
+    merge_options(cfg, options or {}, known_keys())
     check_config(cfg)
+    for name in LOADERS:
+        if cfg.get(name):
+            cfg[name] = settle_workers(cfg[name])
     cfg.launcher = launcher
     if work_dir is not None:
         cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = osp.join('work_dirs', osp.splitext(
             osp.basename(path))[0])
+    check_folder('the work folder', cfg.work_dir)
     cfg.setdefault('default_scope', 'costa_mm')
     return cfg
 
@@ -118,7 +162,8 @@ def read_config(path: str,
 def enable_amp(cfg: Config) -> None:
     """Switch training to mixed precision, on any device."""
     wrapper = cfg.optim_wrapper
-    if wrapper.get('type', 'OptimWrapper').split('.')[-1] == 'OptimWrapper':
+    if str(wrapper.get('type', 'OptimWrapper')).split('.')[-1] == \
+            'OptimWrapper':
         wrapper.type = 'costa_mm.STVGAmpOptimWrapper'
 
 

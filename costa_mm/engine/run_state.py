@@ -1,5 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """What a process holds besides weights, optimizer and schedulers."""
+import os.path as osp
 import random
 from contextlib import contextmanager
 from typing import Dict, Iterator, Optional
@@ -9,6 +10,8 @@ import torch
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
+
+from .checkpoint_io import read_checkpoint
 
 
 def capture_random_state() -> dict:
@@ -123,11 +126,16 @@ def capture_rank_state(runner) -> dict:
     return state
 
 
-def restore_rank_state(runner, ranks: list) -> None:
+def restore_rank_state(runner, ranks: list, folder: str) -> None:
     """Give this process its own state back.
 
     With another number of processes than before nothing can be exact; the
-    generators are then left as they are, and a warning says so.
+    generators then stay as they are, and a warning says so.
+
+    Args:
+        runner (Runner): The runner.
+        ranks (list[dict]): State of every process, from its checkpoint.
+        folder (str): Folder of the checkpoint.
     """
     if len(ranks) != runner.world_size:
         print_log(
@@ -138,6 +146,8 @@ def restore_rank_state(runner, ranks: list) -> None:
     state = ranks[runner.rank]
     restore_random_state(state['random'])
     gradients: Optional[dict] = state.get('gradients')
+    if 'gradient_file' in state:
+        gradients = read_checkpoint(osp.join(folder, state['gradient_file']))
     if gradients is not None:
         restore_gradients(runner.model, gradients)
         runner.logger.info('the gradients of the unfinished accumulation are '

@@ -4,7 +4,8 @@ import copy
 from typing import Callable, Dict, Optional, Sequence, Union
 
 import torch
-from mmengine.dist import is_distributed
+from mmengine.dist import (broadcast_object_list, is_distributed,
+                           is_main_process)
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
@@ -13,9 +14,12 @@ from costa_mm.compat import cpu_model_wrapper, init_dist_without_cuda
 from costa_mm.registry import RUNNERS
 from costa_mm.weights import load_initial_weights
 from .checkpoint_io import load_weights, read_checkpoint
+from .config import settle_workers
 from .launch import DEFAULT_TIMEOUT
+from .resuming import apply_options, check_resumable, options_of
 from .run_state import unwrapped
 from .truth import check_truth
+from .work_lock import FolderInUseError, hold_folder, release_folder
 
 # seconds without a batch after which a data loader gives up
 LOADER_TIMEOUT = 1800
@@ -25,12 +29,15 @@ LOADER_TIMEOUT = 1800
 class STVGRunner(Runner):
     """Runner of the tools.  The arguments are those of MMEngine's Runner.
 
-    It differs in five points:
+    It differs in these points:
 
     - ``launcher='pytorch'`` works without CUDA (gloo).
     - Training loops can be resumed in the middle of an epoch.
     - A checkpoint of another model is an error, not a warning.
     - ``auto_scale_lr`` counts gradient accumulation.
+    - Settings that differ from those of a resumed run are listed, and a new
+      learning rate counts.
+    - A work folder is one run's at a time.
     - A hanging rank or data worker ends the run in bounded time.
     """
 
@@ -42,6 +49,27 @@ class STVGRunner(Runner):
                 and not torch.cuda.is_available()):
             init_dist_without_cuda(self.launcher, dist_cfg['timeout'])
         super().setup_env({**env_cfg, 'dist_cfg': dist_cfg})
+        if self._train_dataloader is not None:
+            self._hold_work_dir()
+
+    def _hold_work_dir(self) -> None:
+        """Let no other run train in the folder; all processes agree."""
+        error = [None]
+        if is_main_process():
+            try:
+                hold_folder(self.work_dir)
+            except FolderInUseError as e:
+                error = [str(e)]
+        broadcast_object_list(error)
+        if error[0] is not None:
+            raise FolderInUseError(error[0])
+
+    def train(self) -> nn.Module:
+        """Train; the work folder is this run's until then."""
+        try:
+            return super().train()
+        finally:
+            release_folder(self.work_dir)
 
     def wrap_model(self, model_wrapper_cfg: Optional[Dict],
                    model: nn.Module) -> nn.Module:
@@ -78,8 +106,7 @@ class STVGRunner(Runner):
         """
         if not isinstance(dataloader, dict):
             return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
-        if dataloader.get('num_workers'):
-            dataloader = {'timeout': LOADER_TIMEOUT, **dataloader}
+        dataloader = settle_workers({'timeout': LOADER_TIMEOUT, **dataloader})
         loader = Runner.build_dataloader(dataloader, seed, diff_rank_seed)
         given = isinstance(dataloader['dataset'],
                            dict) and 'seed' in dataloader['dataset']
@@ -112,11 +139,22 @@ class STVGRunner(Runner):
             for group in wrapper.param_groups:
                 group['lr'] *= ratio
 
+    def resume(self, filename: str, *args, **kwargs) -> None:
+        """Go on with a run; see MMEngine.
+
+        Learning rates and other options of the optimizer are those of the
+        config of now, whatever they were.
+        """
+        self._load_from = filename
+        options = options_of(self.optim_wrapper)
+        super().resume(filename, *args, **kwargs)
+        apply_options(self, options)
+
     def load_checkpoint(self,
                         filename: Union[str, Sequence[dict]],
                         map_location: Union[str, Callable] = 'cpu',
                         strict: bool = False,
-                        revise_keys: list = [(r'^module\.', '')]) -> dict:
+                        revise_keys: list = []) -> dict:
         """Load weights; a checkpoint of another model is an error.
 
         Testing and resuming need every weight of the model in the file.
@@ -135,6 +173,8 @@ class STVGRunner(Runner):
             self._has_loaded = True
             return checkpoint
         checkpoint = read_checkpoint(filename, map_location)
+        if self._resume:
+            check_resumable(self, checkpoint, filename)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         training = isinstance(self._train_loop, BaseLoop)
         load_weights(

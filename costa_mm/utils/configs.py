@@ -24,6 +24,37 @@ def iter_datasets(cfg: dict) -> Iterator[dict]:
             yield from unpack(cfg[name]['dataset'])
 
 
+def dataset_of(cfg: dict, split: str) -> dict:
+    """The dataset of a split as a config has it.
+
+    Args:
+        cfg (dict): The config.
+        split (str): 'train', 'val' or 'test'.
+
+    Raises:
+        ValueError: If the config has no such split, with those it has.
+    """
+    loader = cfg.get(f'{split}_dataloader')
+    if not loader or not isinstance(loader.get('dataset'), dict):
+        there = [n.split('_')[0] for n in LOADERS if cfg.get(n)]
+        raise ValueError(
+            f'{getattr(cfg, "filename", None) or "the config"} has no '
+            f'{split}_dataloader with a dataset; there are: '
+            f'{", ".join(there) or "none"}')
+    return loader['dataset']
+
+
+def first_dataset(cfg: dict, split: str) -> dict:
+    """The same, of a wrapper the first dataset that it holds.
+
+    Raises:
+        ValueError: If the config has no such split, with those it has.
+    """
+    dataset_of(cfg, split)
+    loader = f'{split}_dataloader'
+    return next(iter_datasets({loader: cfg[loader]}))
+
+
 def iter_transforms(pipeline: list) -> Iterator[dict]:
     """Transforms of a pipeline, branches unpacked."""
     for transform in pipeline:

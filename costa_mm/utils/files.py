@@ -3,13 +3,16 @@
 import gzip
 import json
 import os
+import re
 import socket
 import time
+import zlib
 from contextlib import contextmanager
 from typing import Any, Iterator, Union
 
 PathLike = Union[str, os.PathLike]
 TMP_SUFFIX = '.writing'
+NAME_BYTES = 255  # of a file, on all usual file systems
 
 
 @contextmanager
@@ -36,8 +39,10 @@ def atomic_path(path: PathLike, durable: bool = False) -> Iterator[str]:
     folder, name = os.path.split(path)
     os.makedirs(folder, exist_ok=True)
     stem, suffix = os.path.splitext(name)
-    part = os.path.join(folder, f'.{stem}.{socket.gethostname()}.'
-                        f'{os.getpid()}{TMP_SUFFIX}{suffix}')
+    own = f'.{socket.gethostname()}.{os.getpid()}{TMP_SUFFIX}{suffix}'
+    if len(os.fsencode(f'.{stem}{own}')) > NAME_BYTES:
+        stem = f'{zlib.crc32(os.fsencode(stem)):x}'
+    part = os.path.join(folder, f'.{stem}{own}')
     try:
         yield part
         if durable:
@@ -100,7 +105,77 @@ def write_json(data: Any, path: PathLike, **kwargs: Any) -> None:
         path (str or PathLike): Where; its folder is made.
         **kwargs: As of ``json.dumps``; ``ensure_ascii`` is False by default.
     """
-    text = json.dumps(data, **{'ensure_ascii': False, **kwargs}).encode()
+    text = _encode(json.dumps(data, **{'ensure_ascii': False, **kwargs}))
     if os.fspath(path).endswith('.gz'):
         text = gzip.compress(text, mtime=0)
     write_bytes(text, path)
+
+
+def _encode(text: str) -> bytes:
+    """JSON as UTF-8; file names that are not UTF-8 are escaped."""
+    return re.sub('[\ud800-\udfff]', lambda c: f'\\u{ord(c.group()):04x}',
+                  text).encode()
+
+
+def check_name(path: str) -> None:
+    """Refuse a path that no file can have here.
+
+    Raises:
+        ValueError: If it is empty, too long, holds a zero byte or characters
+            that this system cannot write in file names.
+    """
+    try:
+        name = os.fsencode(path)
+    except UnicodeEncodeError as e:
+        raise ValueError(f'{path!r} cannot be the name of a file on this '
+                         f'system ({e.encoding}): {e.reason}') from e
+    if not name or b'\0' in name:
+        raise ValueError(f'{path!r} is no name of a file')
+    if max(map(len, name.split(os.fsencode(os.sep)))) > NAME_BYTES:
+        raise ValueError(f'{path!r} is too long: a name may have '
+                         f'{NAME_BYTES} bytes')
+
+
+def check_folder(name: str, path: PathLike) -> None:
+    """Make sure, before the work begins, that a folder can be written to.
+
+    Nothing is made; a missing folder counts if it can be made.
+
+    Args:
+        name (str): What the folder is, for messages.
+        path (str or PathLike): The folder.
+
+    Raises:
+        ValueError: If no folder can have this name.
+        NotADirectoryError: If the folder, or one above it, is a file.
+        PermissionError: If nothing can be written there.
+    """
+    path = os.fspath(path)
+    check_name(path)
+    above = os.path.abspath(path)
+    while not os.path.lexists(above):
+        above = os.path.dirname(above)
+    if not os.path.isdir(above):
+        raise NotADirectoryError(f'{name} {path}: {above} is a file')
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise PermissionError(f'{name} {path}: {above} cannot be written to')
+
+
+def check_output(name: str, path: PathLike) -> None:
+    """Make sure, before the work begins, that a file can be written.
+
+    Args:
+        name (str): What the file is, for messages.
+        path (str or PathLike): The file; it may exist.
+
+    Raises:
+        IsADirectoryError: If it is a folder.
+        ValueError, NotADirectoryError, PermissionError: See
+            :func:`check_folder`.
+    """
+    path = os.fspath(path)
+    check_name(path)
+    if os.path.isdir(path) or path.endswith(os.sep):
+        raise IsADirectoryError(f'{name} {path} is a folder; give the name of '
+                                'a file')
+    check_folder(name, os.path.dirname(os.path.abspath(path)))

@@ -2,8 +2,10 @@
 """Files of weights, ours and published ones, read without pickle code."""
 import os
 import pickle
+import pickletools
+import re
 import zipfile
-from typing import Callable, Dict, Optional, Union
+from typing import Callable, Dict, List, Optional, Union
 
 import torch
 from mmengine.logging import print_log
@@ -37,10 +39,8 @@ def load_file(path: str,
             mmap=mmap and zipfile.is_zipfile(path))
     except (pickle.UnpicklingError, EOFError, RuntimeError, OSError) as e:
         # torch has an OSError for a truncated archive
-        raise ValueError(
-            f'{path} cannot be read as a checkpoint ({_why(path, e)}); it is '
-            'damaged, not a torch file, or holds Python classes that '
-            'weights_only=True refuses') from e
+        raise ValueError(f'{path} cannot be read as a checkpoint: '
+                         f'{_why(path, e)}') from e
     if not isinstance(checkpoint, dict):
         raise ValueError(f'{path} holds a {type(checkpoint).__name__}, '
                          'not a checkpoint')
@@ -48,15 +48,40 @@ def load_file(path: str,
 
 
 def _why(path: str, error: Exception) -> str:
-    """The reason, or the classes that are refused."""
-    list_names = getattr(torch.serialization,
-                         'get_unsafe_globals_in_checkpoint', None)
+    """What is wrong with a file that torch does not read."""
+    if not os.path.getsize(path):
+        return 'it is empty'
+    with open(path, 'rb') as f:
+        if f.read(12) == b'version http':
+            return 'it is a pointer of Git LFS, not the file: git lfs pull'
+    names = re.findall(r'GLOBAL ([\w.]+)', str(error)) or [
+        n for n in _pickled_names(path) if not n.startswith(
+            ('torch.', 'collections.', 'numpy.'))
+    ]
+    if names:
+        return (f'it holds {names[0]}, which may not be loaded, since a file '
+                'could run code by it; save it again with tensors, numbers '
+                'and text only')
+    reason = str(error).split('WeightsUnpickler error:')[-1].strip()
+    return f'it is damaged or not a torch file ({reason.splitlines()[0]})'
+
+
+def _pickled_names(path: str) -> List[str]:
+    """Classes and functions in a plain pickle; nothing of it is run."""
+    names: List[str] = []
+    texts: List[str] = []
     try:
-        names = list_names(path) if list_names else []
-    except Exception:  # a damaged file, and the reason is known
-        names = []
-    return f'classes {", ".join(names)}' if names else \
-        str(error).split('\n')[0]
+        with open(path, 'rb') as f:
+            for code, argument, _ in pickletools.genops(f):
+                if code.name == 'GLOBAL':
+                    names.append(argument.replace(' ', '.'))
+                elif code.name == 'STACK_GLOBAL':
+                    names.append('.'.join(texts[-2:]))
+                elif isinstance(argument, str):
+                    texts.append(argument)
+    except ValueError:  # it is no pickle
+        pass
+    return names
 
 
 def read_published(path: str) -> Optional[dict]:

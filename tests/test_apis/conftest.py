@@ -60,7 +60,7 @@ class ColourFinder(BaseModel):
 
     def predict_encoded(self, visual, data_samples):
         """Predict."""
-        features, frame_mask, pixel_mask = visual[0]
+        features, frame_mask, pixel_mask = visual[0][:3]
         self.batches.append(len(data_samples))
         rows = range(len(data_samples)) if len(features) > 1 else \
             [0] * len(data_samples)

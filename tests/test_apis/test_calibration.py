@@ -11,7 +11,7 @@ from costa_mm.apis.calibration import (calibration_path, find_calibration,
 from costa_mm.apis.calibration_fit import (ScoredPairs, best_threshold,
                                            calibration_error, feature_table,
                                            fit_calibration, fit_logistic,
-                                           foreign_sentences, roc_auc)
+                                           negative_sentences, roc_auc)
 from costa_mm.structures import Tube, TubeDataSample
 
 
@@ -160,7 +160,7 @@ def test_a_fit_tells_what_is_to_be_expected():
     assert report['accuracy'] == pytest.approx(0.841, abs=0.05)
     assert report['accuracy'] == report['balanced_accuracy']
     assert report['calibration_error'] < 0.1 and report['brier'] < 0.15
-    assert (report['num_true'], report['num_foreign']) == (120, 120)
+    assert (report['num_true'], report['num_negative']) == (120, 120)
     assert report['split'] == 'val' and model.weights_digest == 'd'
     assert 0.3 < model.threshold < 0.7
     low, high = (model.confidence(dict(span_log_prob=x, box_jumps=0.))
@@ -194,13 +194,13 @@ def test_features_that_some_lack_are_left_out():
     assert names == ('span_log_prob', ) and values.tolist() == [[1.], [3.]]
 
 
-def test_foreign_sentences_are_of_other_videos():
+def test_negative_sentences_are_of_other_videos():
     sentences = ['a', 'b', 'c', 'a', 'd']
     videos = ['1', '1', '2', '3', '3']
-    drawn = foreign_sentences(sentences, videos, num=2, seed=3)
+    drawn = negative_sentences(sentences, videos, num=2, seed=3)
     own = [{'a', 'b'}, {'a', 'b'}, {'c'}, {'a', 'd'}, {'a', 'd'}]
     for chosen, taboo in zip(drawn, own):
         assert len(set(chosen)) == 2 and not set(chosen) & taboo
-    assert drawn == foreign_sentences(sentences, videos, num=2, seed=3)
+    assert drawn == negative_sentences(sentences, videos, num=2, seed=3)
     with pytest.raises(ValueError, match='the split is too small'):
-        foreign_sentences(sentences, videos, num=3)
+        negative_sentences(sentences, videos, num=3)

@@ -1,5 +1,7 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 import json
+import os
+import shutil
 
 import av
 import numpy as np
@@ -246,12 +248,122 @@ def test_sampling_by_rate_needs_a_rate(write_model, frames):
 
 
 def test_bad_arguments(inferencer, frames):
-    with pytest.raises(ValueError, match='batch_size'):
-        inferencer(frames, RED, batch_size=0)
-    with pytest.raises(ValueError, match='fps must be positive'):
-        inferencer(frames, RED, fps=0)
     with pytest.raises(TypeError):
         inferencer(frames, RED, score_threshold=0.1)
+    for options, error in (
+            (dict(batch_size=0), 'batch_size must be at least 1, not 0'),
+            (dict(fps=0), 'fps must be positive'),
+            (dict(fps=float('nan')), 'fps must be positive, not nan'),
+            (dict(fps='25'), r"fps is a number, not '25' \(str\)"),
+            (dict(fps=True), 'fps is a number, not True'),
+            (dict(batch_size=2.5), 'batch_size is a whole number, not 2.5'),
+            (dict(pred_score_thr=2), 'must be at least 0 and at most 1, not'),
+            (dict(pred_score_thr='0.5'), "pred_score_thr is a number, not '"),
+            (dict(wait_time=-1), 'wait_time must be at least 0, not -1'),
+            (dict(out_dir=b'out'), 'out_dir is a path .* os.fsdecode'),
+            (dict(out_dir=None), 'out_dir is a path .*, not NoneType'),
+            (dict(out_dir='a\0b'), 'is no name of a file')):
+        with pytest.raises((TypeError, ValueError), match=error):
+            inferencer(frames, RED, **options)
+    assert inferencer.model.batches == []
+
+
+@pytest.mark.parametrize('video, error', [
+    (b'a.mp4', 'a video is a path .* not bytes'), ('a\0.mp4', 'no name of a'),
+    ([b'a.mp4', 'b.mp4'], 'not bytes'), (3, 'not int'), ('', 'no name of a')])
+def test_bad_videos(inferencer, video, error):
+    with pytest.raises((TypeError, ValueError), match=error):
+        inferencer(video, RED)
+
+
+@pytest.mark.parametrize('sentences, error', [
+    (b'red', 'not a bytes'), ([b'red'], 'sentence 0 is a bytes'),
+    ('caf\udce9', 'sentence 0 is no text'), (['a', '\ud83d'], 'sentence 1 is')
+])
+def test_bad_sentences(inferencer, frames, sentences, error):
+    with pytest.raises((TypeError, ValueError), match=error):
+        inferencer(frames, sentences)
+    assert inferencer.model.batches == []
+
+
+@pytest.mark.parametrize('model, weights, error', [
+    (5, None, 'model is a path'), (b'a.py', None, 'model is a path'),
+    (None, b'a.pth', 'weights is a path'), ('colours.py', 7, 'weights is a')])
+def test_wrong_types_of_model_and_weights(model, weights, error):
+    with pytest.raises(TypeError, match=error):
+        STVGInferencer(model, weights)
+
+
+@pytest.mark.parametrize('text', ['model = dict(', "raise KeyError('x')",
+                                  'model = 1 / 0', "_base_ = 'none.py'"])
+def test_a_config_that_is_none(write_model, text):
+    config, weights = write_model()
+    config.write_text(text)
+    with pytest.raises(ValueError, match='colours.py cannot be read as a con'):
+        STVGInferencer(config, weights)
+
+
+@pytest.mark.parametrize('make', [
+    lambda d: (d / 'tubes.json').mkdir(parents=True),
+    lambda d: (d / 'frames_0.mp4').mkdir(parents=True),
+    lambda d: (d / 'frames_0_sheet.png').mkdir(parents=True),
+    lambda d: d.write_text('a file'),
+    lambda d: d.parent.rmdir() or d.parent.write_text('a file')])
+def test_what_is_in_the_way_of_results_is_told_first(
+        inferencer, frames, tmp_path, make):
+    folder = tmp_path / 'a' / 'out'
+    folder.parent.mkdir()
+    make(folder)
+    with pytest.raises(OSError, match='out_dir'):
+        inferencer(frames, RED, out_dir=folder)
+    assert inferencer.model.batches == []
+
+
+def test_names_that_are_not_utf8(inferencer, video, tmp_path):
+    strange = os.fsdecode(os.fsencode(tmp_path) + b'/caf\xe9')
+    os.mkdir(strange)
+    copied = os.path.join(strange, os.fsdecode(b'b\xff.mp4'))
+    shutil.copy(video, copied)
+    out = inferencer([video, copied], RED, out_dir=os.path.join(
+        strange, os.fsdecode(b'out\xfe')))
+    assert all(os.path.isfile(path) for path in out['files'])
+    with open(out['files'][-1], encoding='utf-8') as f:
+        assert json.load(f)['b_']['video'] == copied
+
+
+def test_spoilt_results_leave_the_old_ones(inferencer, frames, tmp_path,
+                                           monkeypatch):
+    inferencer(frames, RED, out_dir=tmp_path, no_save_vis=True)
+    before = (tmp_path / 'tubes.json').read_bytes()
+    with monkeypatch.context() as m:
+        m.setattr(os, 'replace', lambda *a: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            inferencer(frames, GREEN, out_dir=tmp_path, no_save_vis=True)
+    assert (tmp_path / 'tubes.json').read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        'colours.pth', 'colours.py', 'tubes.json'
+    ]
+
+
+@pytest.mark.parametrize('wrap', [
+    lambda s: {f'module.{k}': v for k, v in s.items()},
+    lambda s: dict(model={f'_orig_mod.{k}': v for k, v in s.items()}),
+    lambda s: dict(model_ema=s, model=None)])
+def test_checkpoints_of_wrapped_models(write_model, frames, wrap):
+    config, weights = write_model()
+    state = torch.load(weights)['state_dict']
+    torch.save(wrap(state), weights)
+    inferencer = STVGInferencer(config, weights, show_progress=False)
+    check_red(inferencer(frames, RED)['predictions'][0])
+
+
+def test_weights_that_are_not_finite(write_model):
+    config, weights = write_model()
+    state = torch.load(weights)['state_dict']
+    torch.save(dict(state_dict={k: v * float('nan') for k, v in state.items()}
+                    ), weights)
+    with pytest.raises(ValueError, match='colours.pth: 1 of 1 tensors hold'):
+        STVGInferencer(config, weights)
 
 
 # ------------------------------------------------------------------- set-up

@@ -149,9 +149,9 @@ def test_small_disk_leaves_the_previous_one(small_disk):
 
 
 def test_leftovers_are_removed(tmp_path):
-    (tmp_path / 'iter_7.pth.writing').write_bytes(b'half')
+    (tmp_path / '.iter_7.host.12.writing.pth').write_bytes(b'half')
     train(tmp_path, **{'train_cfg.max_epochs': 1})
-    assert not list(tmp_path.glob('*.writing'))
+    assert not list(tmp_path.glob('.*.writing*'))
 
 
 def test_resume_needs_all_weights(tmp_path):

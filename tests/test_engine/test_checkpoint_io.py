@@ -1,28 +1,32 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Reading, writing and comparing checkpoint files."""
+import argparse
 import pickle
 
 import pytest
 import torch
 from torch import nn
 
-from costa_mm.engine.checkpoint_io import (TMP_SUFFIX, compare_weights,
+from costa_mm.engine.checkpoint_io import (check_finite, compare_weights,
                                            latest_checkpoint, load_weights,
-                                           read_checkpoint, write_atomically)
+                                           read_checkpoint,
+                                           save_checkpoint_file, weights_of)
 
 
-def test_write_atomically_keeps_the_old_file(tmp_path):
-    path = tmp_path / 'file'
-    write_atomically(str(path), lambda f: f.write(b'old'))
+def test_a_checkpoint_that_breaks_down_keeps_the_old_file(
+        tmp_path, monkeypatch):
+    path = tmp_path / 'a.pth'
+    save_checkpoint_file(dict(a=1), str(path))
 
-    def break_down(f):
+    def break_down(obj, f):
         f.write(b'new')
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(torch, 'save', break_down)
     with pytest.raises(KeyboardInterrupt):
-        write_atomically(str(path), break_down)
-    assert path.read_bytes() == b'old'
-    assert not list(tmp_path.glob(f'*{TMP_SUFFIX}'))
+        save_checkpoint_file(dict(a=2), str(path))
+    assert read_checkpoint(str(path)) == dict(a=1)
+    assert [p.name for p in tmp_path.iterdir()] == ['a.pth']
 
 
 class Evil:
@@ -37,6 +41,37 @@ def test_pickled_code_does_not_run(tmp_path, capsys):
     with pytest.raises(ValueError, match='evil.pth'):
         read_checkpoint(str(path))
     assert 'code ran' not in capsys.readouterr().out
+
+
+class Strange:
+    pass
+
+
+@pytest.mark.parametrize('write, name', [
+    (lambda x, p: torch.save(x, p), r'Strange'),
+    (lambda x, p: torch.save(x, p, _use_new_zipfile_serialization=False),
+     r'Strange'),
+    (lambda x, p: p.write_bytes(pickle.dumps(x)), r'Strange'),
+    (lambda x, p: torch.save(nn.Linear(1, 1), p), r'Linear'),
+], ids=['zip', 'legacy', 'pickle', 'module'])
+def test_the_class_that_may_not_be_loaded_is_named(tmp_path, write, name):
+    path = tmp_path / 'a.pth'
+    write(dict(state_dict={}, args=Strange()), path)
+    with pytest.raises(ValueError, match=f'a.pth.*holds [^ ]*{name}, which'):
+        read_checkpoint(str(path))
+
+
+def test_arguments_of_a_command_line_may_be_held(tmp_path):
+    path = tmp_path / 'a.pth'
+    torch.save(dict(args=argparse.Namespace(lr=1)), path)
+    assert read_checkpoint(str(path))['args'].lr == 1
+
+
+def test_a_pointer_is_no_checkpoint(tmp_path):
+    path = tmp_path / 'a.pth'
+    path.write_text('version https://git-lfs.github.com/spec/v1\noid ...')
+    with pytest.raises(ValueError, match='git lfs pull'):
+        read_checkpoint(str(path))
 
 
 @pytest.mark.parametrize(
@@ -86,13 +121,55 @@ def test_load_weights_whole():
     load_weights(
         target, dict(state_dict=source.state_dict()), 'a.pth', whole=True)
     assert torch.equal(target[0].weight, source[0].weight)
-    prefixed = {f'module.{k}': v for k, v in source.state_dict().items()}
+    renamed = {f'x_{k}': v for k, v in source.state_dict().items()}
     load_weights(
-        target,
-        prefixed,
-        'a.pth',
-        whole=True,
-        revise_keys=[(r'^module\.', '')])
+        target, renamed, 'a.pth', whole=True, revise_keys=[(r'^x_', '')])
+
+
+@pytest.mark.parametrize('prefix', [
+    'module.', '_orig_mod.', '_orig_mod.module.', 'module._orig_mod.',
+    'module.module.'
+])
+@pytest.mark.parametrize('key', ['state_dict', 'model', 'model_ema', None])
+def test_wrappers_leave_no_trace_in_names(prefix, key):
+    source, target = model(), model()
+    state = {f'{prefix}{k}': v for k, v in source.state_dict().items()}
+    load_weights(
+        target, {key: state, 'epoch': 3} if key else state, 'a.pth',
+        whole=True)
+    assert torch.equal(target[0].weight, source[0].weight)
+
+
+def test_which_weights_are_taken():
+    one, two = {'a': torch.zeros(1)}, {'a': torch.ones(1)}
+    assert weights_of(dict(model=one, model_ema=two)) == two
+    assert weights_of(dict(model=one, model_ema=None)) == one
+    assert weights_of(dict(state_dict=one, model_ema=two)) == one
+    assert weights_of({'a._orig_mod.b': one['a'], 'n': 3}) == {
+        'a.b': one['a']
+    }
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf'),
+                                   float('-inf')])
+@pytest.mark.parametrize('whole', [True, False])
+def test_weights_that_are_not_finite_are_refused(value, whole):
+    state = {k: v.clone() for k, v in model().state_dict().items()}
+    state['0.weight'][1, 1] = value
+    state['1.running_var'][0] = value
+    target = model()
+    before = target[2].weight.clone()
+    with pytest.raises(
+            ValueError, match='a.pth: 2 of 9 tensors .*0.weight, 1.running'):
+        load_weights(target, dict(state_dict=state), 'a.pth', whole=whole)
+    assert torch.equal(target[2].weight, before)
+
+
+def test_masks_may_be_infinite_where_the_model_says_so():
+    mask = {'m': torch.tensor([0., float('-inf')])}
+    check_finite(mask, 'a.pth', mask)
+    with pytest.raises(ValueError, match='1 of 1'):
+        check_finite(mask, 'a.pth', {'m': torch.zeros(2)})
 
 
 def test_foreign_checkpoints_are_errors():

@@ -10,6 +10,8 @@ import pytest
 import torch
 from engine_toy import KillAtCall, differences, final_state, train
 
+from costa_mm.utils.files import is_leftover
+
 SIGKILLED = -signal.SIGKILL
 ITER_LOOP = {
     'train_cfg': dict(
@@ -111,7 +113,7 @@ def test_sigkill_while_saving(variant, moments, whole_run, finish, tmp_path):
     files = sorted(p.name for p in tmp_path.glob('*') if p.is_file())
     assert [f for f in files if f.startswith('iter')
             ] == ['iter_46.pth', 'iter_48.pth']
-    assert not [f for f in files if f.endswith('.writing')]
+    assert not [f for f in files if is_leftover(f)]
 
 
 def stop_validation_once(work_dir):

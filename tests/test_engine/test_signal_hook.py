@@ -33,13 +33,15 @@ def whole_amp(finish, tmp_path_factory):
     return final_state(folder)
 
 
-def terminate(process, mark, kill=os.kill):
+def terminate(process, mark, kill=os.kill,
+              numbers=(signal.SIGTERM, signal.SIGTERM)):
+    # twice: torchrun and the scheduler both send it
     while not mark.exists():
         assert process.is_alive()
         time.sleep(0.005)
-    kill(process.pid, signal.SIGTERM)
-    kill(process.pid, signal.SIGTERM)  # torchrun's and the scheduler's
-    process.join(30)
+    for number in numbers:
+        kill(process.pid, number)
+    process.join(60)
     assert process.exitcode == INTERRUPTED_EXIT_CODE
 
 
@@ -89,6 +91,65 @@ def test_sigterm_for_the_data_workers_too(launch, finish, whole, tmp_path):
     assert (tmp_path / 'interrupted.pth').exists()
     assert finish(train, tmp_path, True) == 0
     assert differences(whole, final_state(tmp_path)) == []
+
+
+@pytest.mark.parametrize('numbers, torchrun', [
+    ([signal.SIGINT], False), ([signal.SIGINT, signal.SIGTERM], False),
+    # torchrun passes on what the terminal has sent already
+    ([signal.SIGINT, signal.SIGINT, signal.SIGTERM], True)],
+    ids=['alone', 'with_sigterm', 'torchrun'])
+def test_ctrl_c_saves_and_ends(launch, finish, whole, tmp_path, numbers,
+                               torchrun):
+    # for the whole group, as a terminal sends it
+    process = launch(
+        under_torchrun if torchrun else mark_iteration_of_a_group, tmp_path,
+        **SLOW, **{'default_hooks.checkpoint.interval': 40})
+    terminate(process, tmp_path / 'iterated', os.killpg, numbers)
+    assert {p.name for p in tmp_path.glob('*.pth')} == {'interrupted.pth'}
+    assert finish(train, tmp_path, True) == 0
+    assert differences(whole, final_state(tmp_path)) == []
+
+
+def under_torchrun(work_dir, **changes):
+    """The same, as torchrun starts it."""
+    os.environ['TORCHELASTIC_RUN_ID'] = 'x'
+    mark_iteration_of_a_group(work_dir, **changes)
+
+
+def hang_in_an_iteration(work_dir, **changes):
+    """Train; iteration 5 does not end."""
+    from costa_mm.engine import STVGEMAHook
+    original = STVGEMAHook.after_train_iter
+
+    def hang(self, runner, *args, **kwargs):
+        original(self, runner, *args, **kwargs)
+        if runner.iter == 4:
+            open(os.path.join(work_dir, 'iterated'), 'w').close()
+            time.sleep(600)
+
+    STVGEMAHook.after_train_iter = hang
+    train(work_dir, **changes)
+
+
+def test_a_second_ctrl_c_ends_at_once(launch, finish, whole, tmp_path):
+    process = launch(hang_in_an_iteration, tmp_path)
+    while not (tmp_path / 'iterated').exists():
+        assert process.is_alive()
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGINT)
+    process.join(0.5)
+    assert process.is_alive()
+    os.kill(process.pid, signal.SIGINT)
+    process.join(10)
+    assert process.exitcode == -signal.SIGINT
+    # what was saved before is whole, and its folder is free
+    assert finish(train, tmp_path, True) == 0
+    assert differences(whole, final_state(tmp_path)) == []
+
+
+def test_other_signals_may_be_chosen(tmp_path):
+    hook = SaveOnSignalHook(signals=['SIGUSR1'])
+    assert hook.signals == [signal.SIGUSR1]
 
 
 def sleep_on(ready):

@@ -93,7 +93,7 @@ def run(tmp_path, monkeypatch, capsys):
 def test_what_can_be_told_apart_is(run, tmp_path):
     said = run('--device', 'cpu')
     model = Calibration.load(tmp_path / 'epoch_1.calibration.json')
-    assert model.report['num_true'] == model.report['num_foreign'] == NUM
+    assert model.report['num_true'] == model.report['num_negative'] == NUM
     assert model.report['roc_auc'] == model.report['accuracy'] == 1.0
     assert model.report['split'] == 'val'
     assert model.features == ('span_log_prob', 'span_entropy', 'box_jumps')
@@ -109,7 +109,7 @@ def test_options(run, tmp_path):
     run('--foreign', 3, '--folds', 3, '--out', tmp_path / 'c.json',
         '--cfg-options', 'val_dataloader.batch_size=1')
     report = Calibration.load(tmp_path / 'c.json').report
-    assert (report['num_true'], report['num_foreign']) == (NUM, 3 * NUM)
+    assert (report['num_true'], report['num_negative']) == (NUM, 3 * NUM)
     assert not (tmp_path / 'epoch_1.calibration.json').exists()
     with pytest.raises(ValueError, match='12 videos cannot make 20 folds'):
         run('--folds', 20)

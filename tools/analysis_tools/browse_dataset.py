@@ -15,7 +15,7 @@ from mmengine.config import Config, DictAction
 
 from costa_mm.registry import DATASETS
 from costa_mm.structures import EpochIndex, Tube, TubeDataSample, load_tubes
-from costa_mm.utils.configs import iter_datasets, iter_transforms
+from costa_mm.utils.configs import first_dataset, iter_transforms
 from costa_mm.visualization import (TubePainter, TubeTrack, contact_sheet,
                                     save_image, truth_track, write_video)
 
@@ -47,8 +47,7 @@ def main() -> None:
     cfg = Config.fromfile(args.config)
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
-    loader = f'{args.split}_dataloader'
-    dataset_cfg = next(iter_datasets({loader: cfg[loader]}))
+    dataset_cfg = first_dataset(cfg, args.split)
     predictions = load_tubes(args.predictions) if args.predictions else {}
     if predictions:
         check_no_crop(dataset_cfg['pipeline'])

@@ -12,7 +12,7 @@ import argparse
 from typing import Tuple
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
 
@@ -20,15 +20,20 @@ from costa_mm.apis.calibration import (Calibration, calibration_path,
                                        weights_digest)
 from costa_mm.apis.calibration_fit import fit_calibration, score_pairs
 from costa_mm.engine import load_weights, read_checkpoint
+from costa_mm.engine.checkpoint_io import weights_of
 from costa_mm.engine.config import read_config
+from costa_mm.engine.options import OptionsAction
 from costa_mm.registry import DATASETS, MODELS
+from costa_mm.utils.configs import dataset_of
+from costa_mm.utils.files import check_output
 
-SHOWN = (('true sentences', 'num_true'), ('foreign sentences', 'num_foreign'),
+SHOWN = (('true sentences', 'num_true'),
+         ('negative sentences', 'num_negative'),
          ('ROC-AUC', 'roc_auc'),
          ('ROC-AUC of the span probability', 'roc_auc_of_span_probability'),
          ('accuracy', 'accuracy'), ('balanced accuracy', 'balanced_accuracy'),
          ('true sentences found', 'true_found'),
-         ('foreign sentences refused', 'foreign_refused'),
+         ('negative sentences refused', 'negative_refused'),
          ('Brier score', 'brier'),
          ('expected calibration error', 'calibration_error'))
 
@@ -44,7 +49,7 @@ def parse_args() -> argparse.Namespace:
         '--split', default='val', choices=('val', 'test'),
         help='which dataloader of the config gives the videos')
     parser.add_argument(
-        '--foreign', type=int, default=1, metavar='N',
+        '--negatives', '--foreign', type=int, default=1, metavar='N',
         help='sentences of other videos per entry')
     parser.add_argument(
         '--max-miss', type=float,
@@ -53,13 +58,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--folds', type=int, default=5,
                         help='folds of the cross-validation')
     parser.add_argument('--seed', type=int, default=0,
-                        help='seed of foreign sentences and folds')
+                        help='seed of negative sentences and folds')
     parser.add_argument(
         '--out', help='file to write (default: beside the checkpoint, where '
         'it is found by itself)')
     parser.add_argument('--device', help="'cpu', 'cuda:0', ... (default: "
                         'what is there)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    parser.add_argument('--cfg-options', nargs='+', action=OptionsAction)
     return parser.parse_args()
 
 
@@ -68,7 +73,7 @@ def build_model(cfg: Config, path: str, device: str) -> Tuple[nn.Module, str]:
     checkpoint = read_checkpoint(path)
     model = MODELS.build(cfg.model)
     load_weights(model, checkpoint, path, whole=True)
-    digest = weights_digest(checkpoint.get('state_dict', checkpoint))
+    digest = weights_digest(weights_of(checkpoint))
     return model.to(device).eval(), digest
 
 
@@ -86,14 +91,16 @@ def print_report(calibration: Calibration) -> None:
 def main() -> None:
     """Score, fit, write, tell."""
     args = parse_args()
+    out = args.out or calibration_path(args.checkpoint)
+    check_output('--out', out)
     cfg = read_config(args.config, options=args.cfg_options)
     init_default_scope(cfg.default_scope)
     device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
-    model, digest = build_model(cfg, args.checkpoint, device)
     dataset = DATASETS.build(
-        dict(cfg[f'{args.split}_dataloader'].dataset, on_error='raise'))
+        dict(dataset_of(cfg, args.split), on_error='raise'))
+    model, digest = build_model(cfg, args.checkpoint, device)
     pairs = score_pairs(
-        model, dataset, num_foreign=args.foreign, seed=args.seed)
+        model, dataset, num_negative=args.negatives, seed=args.seed)
     calibration = fit_calibration(
         pairs,
         num_folds=args.folds,
@@ -101,7 +108,6 @@ def main() -> None:
         seed=args.seed,
         digest=digest,
         notes=dict(split=args.split, seed=args.seed))
-    out = args.out or calibration_path(args.checkpoint)
     calibration.dump(out)
     print_report(calibration)
     print(f'written: {out}')

@@ -11,7 +11,7 @@ import numpy as np
 from mmengine.config import Config, DictAction
 
 from costa_mm.registry import DATASETS
-from costa_mm.utils.configs import iter_datasets
+from costa_mm.utils.configs import first_dataset
 
 matplotlib.use('Agg')
 
@@ -99,9 +99,8 @@ def main() -> None:
     cfg = Config.fromfile(args.config)
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
-    loader = f'{args.split}_dataloader'
     dataset = DATASETS.build(
-        dict(next(iter_datasets({loader: cfg[loader]})), pipeline=[]))
+        dict(first_dataset(cfg, args.split), pipeline=[]))
     infos = [dataset.get_data_info(i) for i in range(len(dataset))]
     values = collect(dataset)
     summary = dict(

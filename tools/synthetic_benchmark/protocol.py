@@ -29,7 +29,6 @@ class Scale:
 
     Args:
         name (str): 'cpu', 'gpu', ...
-        minutes (float): What a run may take, for the reader.
         seeds (tuple[int, ...]): Seeds of the training.
         data (dict): The ``meta.json`` of the benchmark's folder.
         clip (dict): ``num_frames`` and ``scale`` (width, height) of a clip.
@@ -41,7 +40,6 @@ class Scale:
         parameters (dict): Trained parameters of every method.
     """
     name: str
-    minutes: float
     seeds: tuple
     data: dict
     clip: dict
@@ -122,7 +120,6 @@ class BenchmarkProtocol:
         entry = self.data['scales'][name]
         return Scale(
             name=name,
-            minutes=entry['minutes'],
             seeds=tuple(entry['seeds']),
             data=entry['data'],
             clip=entry['clip'],

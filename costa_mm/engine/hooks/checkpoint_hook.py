@@ -1,22 +1,24 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Checkpoints that a kill or a full disk cannot take away."""
+import glob
 import inspect
 import os
 import os.path as osp
 import time
 from collections import deque
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Tuple, Union
 
 import mmengine
-from mmengine.dist import broadcast_object_list, gather_object, is_main_process
+from mmengine.dist import (broadcast_object_list, gather_object, get_rank,
+                           is_main_process)
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner.checkpoint import weights_to_cpu
 from mmengine.utils import apply_to
 
 from costa_mm.registry import HOOKS
-from ..checkpoint_io import (remove_leftovers, save_checkpoint_file,
-                             save_text_file)
+from costa_mm.utils.files import remove_leftovers, write_text
+from ..checkpoint_io import save_checkpoint_file
 from ..run_state import (capture_rank_state, forget_old_scalars,
                          restore_rank_state, unwrapped)
 
@@ -24,6 +26,11 @@ _ARGUMENTS = set(inspect.signature(CheckpointHook.__init__).parameters)
 _ARGUMENTS -= {'self', 'kwargs', 'file_client_args'}
 
 INTERRUPTED_NAME = 'interrupted.pth'
+
+
+def _gradient_file(path: str, iters: Union[int, str]) -> str:
+    """Where this process saves gradients that belong to a checkpoint."""
+    return f'{path}.gradients_{iters}_rank{get_rank()}'
 
 
 def _to_cpu(state):
@@ -138,7 +145,8 @@ class AtomicCheckpointHook(CheckpointHook):
             self.keep_ckpt_ids = deque(self.keep_ckpt_ids)
         if self._resumed_ranks is not None:
             self.last_ckpt = runner.message_hub.runtime_info.get('last_ckpt')
-            restore_rank_state(runner, self._resumed_ranks)
+            restore_rank_state(runner, self._resumed_ranks,
+                               osp.dirname(runner._load_from or ''))
             self._resumed_ranks = None
 
     # -------------------------------------------------------------- saving
@@ -147,10 +155,13 @@ class AtomicCheckpointHook(CheckpointHook):
         """Write one file; all processes take part, all raise."""
         path = osp.join(self.out_dir, name)
         forget_old_scalars(runner)
-        ranks = gather_object(
-            capture_rank_state(runner)) if resumable else None
-        error = None
-        if is_main_process():
+        ranks, errors = None, []
+        if resumable:
+            gathered = gather_object(self._rank_state(runner, path, meta))
+            if is_main_process():
+                ranks = [state for state, _ in gathered]
+                errors = [error for _, error in gathered if error]
+        if is_main_process() and not errors:
             checkpoint = collect_checkpoint(
                 runner,
                 meta,
@@ -163,16 +174,43 @@ class AtomicCheckpointHook(CheckpointHook):
             try:
                 save_checkpoint_file(checkpoint, path)
             except OSError as e:
-                error = f'{e.strerror or e}'
-        outcome = [error]
+                errors.append(e.strerror or str(e))
+        outcome = [errors]
         broadcast_object_list(outcome)
-        if outcome[0] is not None:
+        if outcome[0]:
             last = runner.message_hub.runtime_info.get('last_saved')
-            raise OSError(f'{path} could not be written: {outcome[0]}. ' +
+            raise OSError(f'{path} could not be written: {outcome[0][0]}. ' +
                           (f'The checkpoint before it is whole: {last}; make '
                            'room and start again with --resume'
                            if last else 'There is none before it.'))
+        self._remove_gradients(path, but=meta['iter'])
         return path
+
+    @staticmethod
+    def _rank_state(runner, path: str,
+                    meta: dict) -> Tuple[dict, Optional[str]]:
+        """State of this process, and why its gradients were not saved.
+
+        Of several processes each writes those of an unfinished accumulation
+        to a file of its own: gathered, all of them would be in one process's
+        memory, over NCCL on its GPU.
+        """
+        state = capture_rank_state(runner)
+        if 'gradients' not in state or runner.world_size == 1:
+            return state, None
+        file = _gradient_file(path, meta['iter'])
+        try:
+            save_checkpoint_file(state.pop('gradients'), file)
+        except OSError as e:
+            return state, e.strerror or str(e)
+        return dict(state, gradient_file=osp.basename(file)), None
+
+    @staticmethod
+    def _remove_gradients(path: str, but: Optional[int] = None) -> None:
+        """Remove what this process saved beside a checkpoint."""
+        for file in glob.glob(_gradient_file(glob.escape(path), '*')):
+            if but is None or file != _gradient_file(path, but):
+                os.remove(file)
 
     def _write_resumable(self, runner, name: str, meta: dict) -> None:
         self.last_ckpt = osp.join(self.out_dir, name)
@@ -186,8 +224,10 @@ class AtomicCheckpointHook(CheckpointHook):
             resumable=True)
         runner.message_hub.update_info('last_saved', self.last_ckpt)
         if is_main_process():
-            save_text_file(self.last_ckpt,
-                           osp.join(runner.work_dir, 'last_checkpoint'))
+            write_text(
+                self.last_ckpt,
+                osp.join(runner.work_dir, 'last_checkpoint'),
+                durable=True)
         self._saved_at = meta['iter']
 
     def _save_checkpoint_with_step(self, runner, step, meta) -> None:
@@ -219,10 +259,10 @@ class AtomicCheckpointHook(CheckpointHook):
         for name in outdated:
             self._remove(osp.join(self.out_dir, name))
 
-    @staticmethod
-    def _remove(path: str) -> None:
+    def _remove(self, path: str) -> None:
         if is_main_process() and osp.isfile(path):
             os.remove(path)
+        self._remove_gradients(path)
 
     def save_interrupted(self, runner, meta: Dict[str, int]) -> str:
         """Save at once, under a name of its own, unless it is saved already.

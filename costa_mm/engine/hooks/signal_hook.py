@@ -1,9 +1,10 @@
 # Copyright (c) costa_mm authors. All rights reserved.
-"""Clusters that take their machines back."""
+"""Clusters that take their machines back, and people at a keyboard."""
 import multiprocessing
 import os
 import signal
 import threading
+import time
 from typing import Callable, Dict, List, Optional, Sequence
 
 import torch
@@ -42,6 +43,11 @@ def outlive(numbers: Sequence[int]) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+def _torchrun() -> bool:
+    """Whether torchrun started this process."""
+    return 'TORCHELASTIC_RUN_ID' in os.environ
+
+
 class OutlivingWorker:
     """``worker_init_fn`` of a data loader that calls :func:`outlive` first.
 
@@ -63,13 +69,17 @@ class OutlivingWorker:
 
 @HOOKS.register_module()
 class SaveOnSignalHook(Hook):
-    """Save and exit when the machine is taken back.
+    """Save and exit when the machine is taken back, or at Ctrl-C.
 
-    After SIGTERM (the habit of preemptible clusters) the iteration in hand
-    is finished, a checkpoint is written, and the program ends with exit code
-    75.  All processes agree on the iteration, so it is enough if one of them
-    gets the signal.  Further signals of the kind change nothing (a scheduler
-    and torchrun both send one), and data workers do not die of them.
+    After SIGTERM (the habit of preemptible clusters) or SIGINT (Ctrl-C) the
+    iteration in hand is finished, a checkpoint is written, and the program
+    ends with exit code 75.  All processes agree on the iteration, so it is
+    enough if one of them gets the signal.  Data workers do not die of them.
+
+    Further SIGTERMs change nothing (a scheduler and torchrun both send one).
+    A second Ctrl-C ends the process at once, without saving; under torchrun,
+    which passes the first one on a second time, it has to come a second
+    after the first.
 
     It needs an :class:`AtomicCheckpointHook`.  torchrun kills its processes
     30 seconds after it has passed the signal on, so iteration and saving
@@ -77,7 +87,7 @@ class SaveOnSignalHook(Hook):
 
     Args:
         signals (Sequence[str]): Names of the signals.
-            Defaults to ('SIGTERM', ).
+            Defaults to ('SIGTERM', 'SIGINT').
 
     Raises:
         ValueError: If a signal's name is unknown.
@@ -85,12 +95,14 @@ class SaveOnSignalHook(Hook):
 
     priority = 'LOWEST'  # after everything else has seen the iteration
 
-    def __init__(self, signals: Sequence[str] = ('SIGTERM', )) -> None:
+    def __init__(
+            self, signals: Sequence[str] = ('SIGTERM', 'SIGINT')) -> None:
         unknown = [s for s in signals if not hasattr(signal, s)]
         if unknown:
             raise ValueError(f'{unknown} are no signals')
         self.signals = [getattr(signal, s) for s in signals]
         self._received: Optional[int] = None
+        self._interrupted: Optional[float] = None
         self._previous: Dict[int, object] = {}
         self._loaders: List[tuple] = []
         self._pid = -1
@@ -128,10 +140,22 @@ class SaveOnSignalHook(Hook):
 
     def _note(self, number: int, frame) -> None:
         """Signal handler: takes a note; a forked worker dies as before."""
-        self._received = number
-        if os.getpid() != self._pid:
+        interrupted = number == signal.SIGINT
+        if os.getpid() != self._pid or (interrupted and self._is_second()):
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
+        self._received = number
+        if interrupted and not _torchrun():
+            os.write(2, b'Ctrl-C: saving after this iteration; a second one '
+                     b'ends the run at once\n')
+            # from now on it works even inside of a computation
+            signal.signal(number, signal.SIG_DFL)
+
+    def _is_second(self) -> bool:
+        """Whether this Ctrl-C comes after another one."""
+        now = time.monotonic()
+        first, self._interrupted = self._interrupted, now
+        return first is not None and now - first > 1
 
     def _agreed(self) -> Optional[int]:
         """The signal that any process has got."""

@@ -2,7 +2,7 @@
 """Pictures of predictions while testing."""
 import os.path as osp
 import re
-from typing import Optional, Sequence
+from typing import Any, Optional, Sequence
 
 from mmengine.hooks import Hook
 
@@ -70,7 +70,7 @@ class TubeVisualizationHook(Hook):
                 self._drawn += 1
 
     def _draw(self, runner, sample: TubeDataSample) -> None:
-        frames = runner.test_dataloader.dataset.reader.read(
+        frames = _reader_of(runner.test_dataloader.dataset).read(
             sample.video_path, sample.frame_ids)
         name = re.sub(r'[^\w.-]+', '_', str(sample.sample_id))
         out_file = None if self.test_out_dir is None else osp.join(
@@ -83,3 +83,17 @@ class TubeVisualizationHook(Hook):
             wait_time=self.wait_time,
             out_file=out_file,
             step=self._seen)
+
+
+def _reader_of(dataset: Any) -> Any:
+    """The video reader of a dataset, or of the first one in a wrapper."""
+    while not hasattr(dataset, 'reader'):
+        inner = getattr(dataset, 'dataset', None)
+        if inner is None:
+            inner = next(iter(getattr(dataset, 'datasets', ())), None)
+        if inner is None:
+            raise ValueError(
+                f'{type(dataset).__name__} has no video reader, without '
+                'which no pictures can be drawn: leave --show-dir out')
+        dataset = inner
+    return dataset.reader

@@ -13,7 +13,7 @@ class _Event(NamedTuple):
     Attributes:
         start (int): First source frame.
         end (int): Frame after the last one.
-        score (float): That of the window it was found in.
+        score (float): Joint probability in the window it was found in.
         windows (range): The windows that it runs through.
     """
     start: int
@@ -26,14 +26,15 @@ def merge_windows(tubes: Sequence[SampledTube],
                   cfg: DecodingConfig) -> SampledTube:
     """Merge the tubes of overlapping windows of one video.
 
-    The score of a span is its joint probability inside its window times the
-    mean attendance over its frames, where a head predicts attendance: the
+    Spans are ranked by their joint probability inside their window times the
+    mean attendance over their frames, where a head predicts attendance: the
     probability alone is that of the best place in a window, and every window
-    has one.  The best span wins.  Where it runs into the border of its
+    has one.  The best span wins; its score is its joint probability, as it is
+    in a video of one window.  Where it runs into the border of its
     window, it goes on in the neighbouring window, from the span there that
     agrees with it in the common frames; and so on.  A frame's box and
     attendance come from the windows of the winning span and, elsewhere, from
-    the window with the best score among those that see the frame.
+    the window with the best rank among those that see the frame.
 
     Args:
         tubes (Sequence[SampledTube]): One per window, in order of time.
@@ -42,7 +43,7 @@ def merge_windows(tubes: Sequence[SampledTube],
 
     Returns:
         SampledTube: On the frames of all windows.  ``start`` and ``end`` are
-        the windows' distributions, weighted by their scores.  One window's
+        the windows' distributions, weighted by their ranks.  One window's
         tube is returned as it is.
 
     Raises:
@@ -52,28 +53,30 @@ def merge_windows(tubes: Sequence[SampledTube],
         return tubes[0]
     if cfg.window is None:
         raise ValueError('several windows need test_cfg=dict(window=...)')
-    spans = [_score_spans(tube) for tube in tubes]
-    scores = np.array([own[0][2] for own in spans])
+    ranked = [_rank_spans(tube) for tube in tubes]
+    spans = [[span for _, span in own] for own in ranked]
+    ranks = np.array([own[0][0] for own in ranked])
     events: List[_Event] = []
-    for k in np.argsort(-scores, kind='stable'):
+    for k in np.argsort(-ranks, kind='stable'):
         event = _grow(tubes, spans, int(k), cfg.window.link_iou)
         if all(event.end <= e.start or e.end <= event.start for e in events):
             events.append(event)
         if len(events) == cfg.num_spans:
             break
-    return _assemble(tubes, scores, events)
+    return _assemble(tubes, ranks, events)
 
 
-def _score_spans(tube: SampledTube) -> List[Span]:
+def _rank_spans(tube: SampledTube) -> List[Tuple[float, Span]]:
     """Spans with probability times attendance, best first."""
-    if not len(tube.attendance):
-        return tube.spans
-    scored = []
+    ranked = []
     for start, end, prob in tube.spans:
-        inside = (tube.frame_ids >= start) & (tube.frame_ids < end)
-        attend = float(tube.attendance[inside].mean()) if inside.any() else 0.
-        scored.append((start, end, prob * attend))
-    return sorted(scored, key=lambda span: -span[2])
+        attend = 1.0
+        if len(tube.attendance):
+            inside = (tube.frame_ids >= start) & (tube.frame_ids < end)
+            attend = float(
+                tube.attendance[inside].mean()) if inside.any() else 0.0
+        ranked.append((prob * attend, (start, end, prob)))
+    return sorted(ranked, key=lambda pair: -pair[0])
 
 
 def _grow(tubes: Sequence[SampledTube], spans: Sequence[List[Span]],
@@ -116,18 +119,18 @@ def _agreeing(span: Span, others: List[Span], left: SampledTube,
     return None
 
 
-def _assemble(tubes: Sequence[SampledTube], scores: np.ndarray,
+def _assemble(tubes: Sequence[SampledTube], ranks: np.ndarray,
               events: Sequence[_Event]) -> SampledTube:
     """Write windows over one another, those that matter most last."""
     ids = np.unique(np.concatenate([tube.frame_ids for tube in tubes]))
-    total = scores.sum()
-    shares = scores / total if total > 0 else np.full(
+    total = ranks.sum()
+    shares = ranks / total if total > 0 else np.full(
         len(tubes), 1 / len(tubes))
     boxes = np.zeros((len(ids), 4))
     start, end = np.zeros(len(ids)), np.zeros(len(ids))
     attendance = np.zeros(len(ids), np.float32)
     order = sorted(
-        range(len(tubes)), key=lambda k: (k in events[0].windows, scores[k]))
+        range(len(tubes)), key=lambda k: (k in events[0].windows, ranks[k]))
     for k in order:
         tube = tubes[k]
         at = np.searchsorted(ids, tube.frame_ids)

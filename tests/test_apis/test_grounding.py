@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from tiny_model import build, grounder_cfg
 
+from costa_mm.apis.grounding import VideoWindows, ground_video
 from costa_mm.apis.inputs import ArrayReader
-from costa_mm.apis.long_video import VideoWindows, ground_video
 from costa_mm.datasets import LoadVideoFrames, PackSTVGInputs, SampleFrames
 from costa_mm.datasets.transforms import ResizeClip
 
@@ -100,7 +100,8 @@ def test_a_window_equals_that_part_of_the_video_alone(model):
 def test_a_short_video_is_loaded_and_predicted_as_ever(model):
     plain = build(grounder_cfg())
     windows = make_windows(model, CountingReader(), num_frames=30)
-    assert len(windows) == 1 and windows.frame_ids is None
+    assert len(windows) == 1 and windows.frame_ids.tolist() == list(
+        range(0, 30, 5))
     item, = windows
     item['data_samples'].set_metainfo(
         dict(sample_id='a', sentence=SENTENCES[0][1]))
@@ -138,5 +139,5 @@ def test_the_pipelines_own_rate_and_segment():
 
 
 def test_an_unknown_frame_rate_says_what_to_do(model):
-    with pytest.raises(ValueError, match='long: windows take 2.0 frames'):
+    with pytest.raises(ValueError, match='long: 2.0 frames per second'):
         make_windows(model, CountingReader(), fps=None)
