@@ -42,7 +42,8 @@ def draw_timeline(result: TubeResult, sample: TubeDataSample,
     title = result.sentence
     if not result.found:
         title = f'not in this video ({result.confidence:.2f}): {title}'
-    return timeline_from_sample(sample, title, color_of(index))
+    return timeline_from_sample(sample, title, color_of(index),
+                                result.seconds)
 
 
 def draw_pictures(source: VideoSource, results: Sequence[TubeResult],
@@ -68,7 +69,7 @@ def draw_pictures(source: VideoSource, results: Sequence[TubeResult],
             ids,
             tracks,
             num_frames=source.info.num_frames,
-            fps=source.info.fps))
+            fps=source.seconds))
     for i, (result, sample) in enumerate(zip(results, samples)):
         timeline = draw_timeline(result, sample, i)
         pictures[f'{result.sample_id}_timeline'] = timeline
@@ -90,7 +91,7 @@ def _draw_attention(source: VideoSource, result: TubeResult, color: Color,
         result.attention[picked],
         [track],
         num_frames=source.info.num_frames,
-        fps=source.info.fps,
+        fps=source.seconds,
         timeline=timeline)
 
 
@@ -102,7 +103,7 @@ def write_tube_video(path: str, source: VideoSource,
         frame_shape=(info.height, info.width),
         num_frames=info.num_frames,
         tracks=tracks_of(results),
-        fps=info.fps)
+        fps=source.seconds)
     frames = (
         painter.draw(frame, i)
         for i, frame in enumerate(source.iter_frames()))

@@ -1,8 +1,33 @@
 # Copyright (c) costa_mm authors. All rights reserved.
-"""Which frames of a video are sampled."""
-from typing import Optional
+"""Which frames of a video are sampled, and when they are shown."""
+from typing import Optional, Union
 
 import numpy as np
+
+#: Frames per second, or when each frame is shown and when the last one ends,
+#: seconds, (N + 1, ).
+FrameClock = Union[float, np.ndarray]
+
+
+def seconds_at(frames: Union[float, np.ndarray],
+               clock: FrameClock) -> Union[float, np.ndarray]:
+    """When frames are shown, in seconds after the first one.
+
+    Args:
+        frames (float or np.ndarray): Numbers from 0, fractions allowed.
+        clock (float or np.ndarray): See ``FrameClock``.
+    """
+    if np.ndim(clock) == 0:
+        return frames / clock
+    return np.interp(frames, np.arange(len(clock)), clock)
+
+
+def frames_at(seconds: Union[float, np.ndarray],
+              clock: FrameClock) -> Union[float, np.ndarray]:
+    """The inverse of :func:`seconds_at`."""
+    if np.ndim(clock) == 0:
+        return seconds * clock
+    return np.interp(seconds, clock, np.arange(len(clock)))
 
 
 def uniform_ids(start: int, end: int, num_frames: int) -> np.ndarray:

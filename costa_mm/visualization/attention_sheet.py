@@ -5,6 +5,7 @@ from typing import Optional, Sequence
 import cv2
 import numpy as np
 
+from costa_mm.utils.frames import FrameClock
 from .attention import overlay_attention
 from .contact_sheet import contact_sheet, pick_frames
 from .tracks import TubeTrack
@@ -36,7 +37,7 @@ def attention_sheet(frames: Sequence[np.ndarray],
                     tracks: Sequence[TubeTrack],
                     *,
                     num_frames: int,
-                    fps: Optional[float] = None,
+                    fps: Optional[FrameClock] = None,
                     timeline: Optional[np.ndarray] = None,
                     tile_width: int = 220) -> np.ndarray:
     """Frames with their tubes, the same with attention, and a timeline.
@@ -53,7 +54,8 @@ def attention_sheet(frames: Sequence[np.ndarray],
         attention (np.ndarray): Weights of their cells, (K, h, w).
         tracks (Sequence[:obj:`TubeTrack`]): Truth, prediction or both.
         num_frames (int): Length of the video in frames.
-        fps (float, optional): Frames per second, for the tiles' times.
+        fps (float or np.ndarray, optional): Frames per second, or when
+            each frame is shown (``FrameClock``), for the tiles' times.
         timeline (np.ndarray, optional): From :func:`plot_timeline`.
         tile_width (int): Width of a tile in pixels.
 

@@ -5,6 +5,7 @@ from typing import Optional, Sequence
 import cv2
 import numpy as np
 
+from costa_mm.utils.frames import FrameClock, seconds_at
 from .caption import BACKGROUND, TEXT, blank_strip, caption_strip
 from .painter import TubePainter
 from .text import line_height, put_text
@@ -48,7 +49,7 @@ def contact_sheet(frames: Sequence[np.ndarray],
                   tracks: Sequence[TubeTrack],
                   *,
                   num_frames: int,
-                  fps: Optional[float] = None,
+                  fps: Optional[FrameClock] = None,
                   columns: int = 4,
                   tile_width: int = 320) -> np.ndarray:
     """Tiles of some frames with their boxes, under the sentences.
@@ -61,7 +62,8 @@ def contact_sheet(frames: Sequence[np.ndarray],
         frame_ids (Sequence[int]): Their numbers in the video.
         tracks (Sequence[:obj:`TubeTrack`]): What to draw.
         num_frames (int): Length of the video in frames.
-        fps (float, optional): Frames per second, for the tiles' times.
+        fps (float or np.ndarray, optional): Frames per second, or when
+            each frame is shown (``FrameClock``), for the tiles' times.
         columns (int): Tiles in a row.
         tile_width (int): Width of a tile in pixels.
 
@@ -98,11 +100,13 @@ def contact_sheet(frames: Sequence[np.ndarray],
 
 
 def _tile(painter: TubePainter, frame: np.ndarray, frame_id: int,
-          fps: Optional[float]) -> np.ndarray:
+          fps: Optional[FrameClock]) -> np.ndarray:
     picture = painter.draw_boxes(frame, frame_id)
     height = line_height(FONT)
     foot = blank_strip(height, picture.shape[1])
-    text = f'{frame_id}' + (f'  {frame_id / fps:.2f} s' if fps else '')
+    text = f'{frame_id}'
+    if fps is not None:
+        text += f'  {seconds_at(frame_id, fps):.2f} s'
     put_text(foot, text, (2, 0), FONT, TEXT)
     for i, track in enumerate(painter.tracks):
         if track.is_inside(frame_id):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from costa_mm.registry import VISUALIZERS
 from costa_mm.structures import TubeDataSample
+from costa_mm.utils.frames import FrameClock
 from .contact_sheet import contact_sheet, pick_frames
 from .painter import TubePainter
 from .timeline import plot_timeline
@@ -19,7 +20,8 @@ from .video_writer import write_video
 
 def timeline_from_sample(data_sample: TubeDataSample,
                          title: Optional[str] = None,
-                         color: Optional[Color] = None
+                         color: Optional[Color] = None,
+                         fps: Optional[FrameClock] = None
                          ) -> Optional[np.ndarray]:
     """The timeline picture of a predicted sample, None without prediction.
 
@@ -27,6 +29,7 @@ def timeline_from_sample(data_sample: TubeDataSample,
         data_sample (:obj:`TubeDataSample`): With ``pred_*`` fields or not.
         title (str, optional): Default: the sentence.
         color (tuple[int, int, int], optional): Of the predicted spans.
+        fps (float or np.ndarray, optional): Default: the sample's own.
     """
     if data_sample.get('pred_start', None) is None:
         return None
@@ -40,7 +43,7 @@ def timeline_from_sample(data_sample: TubeDataSample,
         data_sample.pred_end,
         attendance,
         num_frames=data_sample.num_frames,
-        fps=data_sample.get('fps', None),
+        fps=data_sample.get('fps', None) if fps is None else fps,
         pred_span=data_sample.pred_tube.span,
         gt_span=None if truth is None else truth.span,
         pred_spans=data_sample.get('pred_spans', ()),

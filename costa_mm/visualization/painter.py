@@ -5,6 +5,7 @@ from typing import List, Optional, Sequence, Tuple
 import cv2
 import numpy as np
 
+from costa_mm.utils.frames import FrameClock, seconds_at
 from .caption import TEXT, blank_strip, caption_strip
 from .text import line_height, put_text, text_width
 from .tracks import Color, TubeTrack
@@ -27,7 +28,8 @@ class TubePainter:
         frame_shape (tuple[int, int]): Height and width of the video.
         num_frames (int): Length of the video in frames.
         tracks (Sequence[:obj:`TubeTrack`]): What to draw; the last on top.
-        fps (float, optional): Frames per second, for the clock.
+        fps (float or np.ndarray, optional): Frames per second, or when
+            each frame is shown (``FrameClock``), for the clock.
         min_side (int): Frames are enlarged until their short side has this
             many pixels.
         max_side (int): Frames are reduced until their long side has at most
@@ -44,7 +46,7 @@ class TubePainter:
                  frame_shape: Tuple[int, int],
                  num_frames: int,
                  tracks: Sequence[TubeTrack],
-                 fps: Optional[float] = None,
+                 fps: Optional[FrameClock] = None,
                  min_side: int = 360,
                  max_side: int = 1280,
                  scale: Optional[float] = None,
@@ -201,9 +203,10 @@ class TubePainter:
         end = top + len(self.tracks) * step
         cv2.line(canvas, (x, top - 2), (x, end), (255, 255, 255), 2)
         clock = f'frame {frame_id} of {self.num_frames}'
-        if self.fps:
-            clock += (f'   {frame_id / self.fps:.2f} s of '
-                      f'{self.num_frames / self.fps:.2f} s')
+        if self.fps is not None:
+            now, length = (seconds_at(i, self.fps)
+                           for i in (frame_id, self.num_frames))
+            clock += f'   {now:.2f} s of {length:.2f} s'
         put_text(canvas, clock, (margin, end + margin // 2), self.font, TEXT)
 
 

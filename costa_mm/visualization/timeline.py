@@ -9,6 +9,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 
+from costa_mm.utils.frames import FrameClock, frames_at, seconds_at
 from .text import find_font, wrap_text
 from .tracks import Color
 
@@ -25,7 +26,7 @@ def plot_timeline(frame_ids: Sequence[int],
                   attendance: Optional[Sequence[float]] = None,
                   *,
                   num_frames: int,
-                  fps: Optional[float] = None,
+                  fps: Optional[FrameClock] = None,
                   pred_span: Optional[Span] = None,
                   gt_span: Optional[Span] = None,
                   pred_spans: Sequence[Tuple[int, int, float]] = (),
@@ -42,7 +43,8 @@ def plot_timeline(frame_ids: Sequence[int],
         attendance (Sequence[float], optional): Probability that the object
             attends the event there, (T, ).
         num_frames (int): Length of the video in frames.
-        fps (float, optional): With it the axis also counts seconds.
+        fps (float or np.ndarray, optional): Frames per second, or when each
+            frame is shown (``FrameClock``): the axis also counts seconds.
         pred_span (tuple[int, int], optional): Predicted span, end exclusive.
         gt_span (tuple[int, int], optional): True span, end exclusive.
         pred_spans (Sequence[tuple[int, int, float]]): Best spans with their
@@ -139,14 +141,15 @@ def _shade(axes: Sequence[Axes], pred_span, gt_span, color: str) -> None:
 
 
 def _finish(figure: Figure, axes: Sequence[Axes], num_frames: int,
-            fps: Optional[float], sentence: str) -> None:
+            fps: Optional[FrameClock], sentence: str) -> None:
     for axis in axes:
         axis.spines[['top', 'right']].set_visible(False)
     axes[-1].set_xlim(0, num_frames)
     axes[-1].set_xlabel('frame')
-    if fps:
+    if fps is not None:
         seconds = axes[0].secondary_xaxis(
-            'top', functions=(lambda f: f / fps, lambda s: s * fps))
+            'top', functions=(lambda f: seconds_at(f, fps),
+                              lambda s: frames_at(s, fps)))
         seconds.set_xlabel('seconds')
     if sentence:
         pixels = int(round(TITLE_POINTS * figure.dpi / 72))
