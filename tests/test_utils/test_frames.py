@@ -2,8 +2,7 @@
 import numpy as np
 import pytest
 
-from costa_mm.utils.frames import (frames_at, seconds_at, subsample,
-                                   uniform_ids)
+from costa_mm.utils.frames import frames_at, seconds_at, subsample, uniform_ids
 
 TIMES = np.array([0., .5, 1., 9., 9.5])  # a pause after frame 2
 
