@@ -209,7 +209,9 @@ class CollaborativeResNet(BaseModule):
         num, _, length = x.shape[:3]
         frames = x.transpose(1, 2).flatten(0, 1)  # (N * T, 3, H, W)
         frames = self._lay_out(frames, 'spatial')
-        chunks = frames.split(self.frame_chunk or len(frames))
+        # no len(): exported graphs take any number of frames
+        chunks = (frames.split(self.frame_chunk)
+                  if self.frame_chunk else (frames, ))
         stages = zip(*(self.spatial(chunk) for chunk in chunks))
         return [
             torch.cat(s).unflatten(0, (num, length)).transpose(1, 2)

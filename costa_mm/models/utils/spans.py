@@ -58,7 +58,9 @@ def span_from_logits(span_logits: Tensor, frame_mask: Tensor) -> Tensor:
     scores = joint_span_scores(span_logits, frame_mask)
     best = scores.flatten(1).argmax(1)
     length = scores.shape[-1]
-    return torch.stack((best // length, best % length), dim=1)
+    first = best // length
+    # no %: ONNX's exporter wants its right side to be a plain number
+    return torch.stack((first, best - first * length), dim=1)
 
 
 def labels_from_span(span: Tensor, length: int) -> Tensor:
