@@ -1,20 +1,27 @@
 # Copyright (c) costa_mm authors. All rights reserved.
-"""Export a grounder with ``torch.export``, for a fixed number of frames.
+"""Export a grounder with ``torch.export`` or as ONNX.
 
     python tools/model_converters/export_model.py CONFIG CHECKPOINT out.pt2
         --shape 16 64 64
+    python tools/model_converters/export_model.py CONFIG CHECKPOINT out.onnx
+        --shape 16 60 90
 
-The file holds a graph that runs without costa_mm (``torch.export.load``).  It
-takes one video, (T, 3, H, W), uint8, RGB, and the word pieces of a sentence,
-``ids`` and ``attention``, both (1, L), int64, padded to L with attention 0.
-It returns the boxes of the last layer, (T, 4), normalised (cx, cy, w, h), and
-the start and end scores, (T, 2).  Sampling and resizing of frames, the
-tokenizer and the choice of the span stay outside: ``--with-tokenizer`` lays
-the tokenizer's files beside the graph.
+The file holds a graph that runs without costa_mm (``torch.export.load``, ONNX
+Runtime).  It takes one video, ``frames``, (T, 3, H, W), uint8, RGB, and the
+word pieces of a sentence, ``ids`` and ``attention``, both (1, L), int64,
+padded with attention 0.  It returns the ``boxes`` of the last layer, (T, 4),
+normalised (cx, cy, w, h) of the frame padded to a multiple of the model's
+``pad_size_divisor``, and the start and end scores, ``span_logits``, (T, 2).
+Sampling and resizing of frames, the tokenizer and the choice of the span stay
+outside: ``--with-tokenizer`` lays the tokenizer's files beside the graph.
+
+A graph of ``torch.export`` takes videos of one shape, with ``--dynamic``
+those of any shape, as ONNX does: two frames or more, larger than one
+``pad_size_divisor`` in height and width.
 """
 import argparse
 import os
-from typing import Tuple
+from typing import Callable, List, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -25,10 +32,12 @@ from torch import Tensor, nn
 from costa_mm.engine.checkpoint_io import load_weights, read_checkpoint
 from costa_mm.models.text_encoders import TextTokens
 from costa_mm.registry import MODELS
-from costa_mm.structures import TubeDataSample
+from costa_mm.structures import TubeDataSample, VideoBatch
+from costa_mm.utils.files import atomic_path
 
 SENTENCES = ('The man in black walks behind the woman and sits down.',
              'a dog')
+Graph = Callable[..., Tuple[Tensor, ...]]
 
 
 def parse_args() -> argparse.Namespace:
@@ -38,12 +47,15 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='weights')
-    parser.add_argument('out', help='file to write, .pt2')
+    parser.add_argument('out', help='file to write, .pt2 or .onnx')
     parser.add_argument('--shape', type=int, nargs=3, required=True,
                         metavar=('T', 'H', 'W'),
-                        help='frames, height and width of every video')
+                        help='frames, height and width of every video, or '
+                        'of the first one that a graph for all is tried on')
     parser.add_argument('--num-words', type=int, default=32, metavar='L',
                         help='word pieces of a sentence, padding included')
+    parser.add_argument('--dynamic', action='store_true',
+                        help='a .pt2 for videos and sentences of any size')
     parser.add_argument('--tolerance', type=float, default=1e-4,
                         help='greatest allowed difference to eager')
     parser.add_argument('--with-tokenizer', action='store_true',
@@ -53,7 +65,7 @@ def parse_args() -> argparse.Namespace:
 
 
 class ExportableGrounder(nn.Module):
-    """A grounder from tensors to tensors, one video without padding.
+    """A grounder from tensors to tensors, one video.
 
     Args:
         model (SpatioTemporalGrounder): In eval mode.
@@ -68,9 +80,27 @@ class ExportableGrounder(nn.Module):
         """See the top of this file."""
         model = self.model
         words = model.text_encoder.encode(TextTokens(ids, attention == 0))
-        visual = model.extract_video(model.data_preprocessor.stack([frames]))
+        visual = model.extract_video(self.batch(frames))
         outs = model.head(model.neck(visual, words))
         return outs.boxes[-1, 0], outs.span_logits[-1, 0].float()
+
+    def batch(self, frames: Tensor) -> VideoBatch:
+        """What the data preprocessor makes of one video.
+
+        By padding, not by writing into a larger tensor: a graph of that
+        would know whether height and width were multiples of the divisor.
+        """
+        preprocessor = self.model.data_preprocessor
+        length, _, height, width = frames.shape
+        divisor = preprocessor.pad_size_divisor
+        pad = (0, -width % divisor, 0, -height % divisor)
+        pixels = (frames.float() - preprocessor.mean) / preprocessor.std
+        pixel_mask = F.pad(torch.zeros(1, height, width), pad, value=1.)
+        return VideoBatch(
+            frames=F.pad(pixels, pad)[None],
+            durations=(length, ),
+            frame_mask=torch.zeros(1, length, dtype=torch.bool),
+            pixel_mask=pixel_mask.bool())
 
 
 def word_pieces(model: nn.Module, sentence: str,
@@ -91,7 +121,7 @@ def word_pieces(model: nn.Module, sentence: str,
 
 
 @torch.no_grad()
-def difference(model: nn.Module, graph: nn.Module, shape: Tuple[int, ...],
+def difference(model: nn.Module, graph: Graph, shape: Tuple[int, ...],
                num_words: int) -> float:
     """Greatest difference between graph and eager, on two random videos.
 
@@ -112,14 +142,95 @@ def difference(model: nn.Module, graph: nn.Module, shape: Tuple[int, ...],
     return worst
 
 
-def export(model: nn.Module, shape: Tuple[int, ...],
-           num_words: int) -> torch.export.ExportedProgram:
-    """Trace the model."""
-    video = torch.zeros(shape[0], 3, *shape[1:], dtype=torch.uint8)
+def export(model: nn.Module, shape: Tuple[int, ...], num_words: int,
+           dynamic: bool = False) -> torch.export.ExportedProgram:
+    """Trace the model.
+
+    Args:
+        model (nn.Module): The grounder, in eval mode.
+        shape (tuple[int, ...]): T, H and W of the video it is traced on.
+        num_words (int): L of the sentence it is traced on.
+        dynamic (bool): Whether the graph takes other T, H, W and L as well.
+    """
     words = word_pieces(model, SENTENCES[0], num_words)
+    video = torch.zeros(shape[0], 3, *shape[1:], dtype=torch.uint8)
+    any_size, any_length = None, None
+    if dynamic:
+        free = torch.export.Dim.DYNAMIC
+        any_size, any_length = {0: free, 2: free, 3: free}, {1: free}
+        model.backbone.frame_chunk = None  # it would count the frames
     with torch.no_grad():
         return torch.export.export(
-            ExportableGrounder(model), (video, *words), strict=False)
+            ExportableGrounder(model), (video, *words), strict=False,
+            dynamic_shapes=(any_size, any_length, any_length))
+
+
+def other_shapes(shape: Sequence[int], divisor: int) -> List[Tuple[int, ...]]:
+    """The shape and two others: more and fewer frames, larger and turned."""
+    length, height, width = shape
+    return [(length, height, width),
+            (length + 3, height + divisor + 3, width + 1),
+            (max(2, length // 2), width, height)]
+
+
+def save_onnx(program: torch.export.ExportedProgram, path: str) -> None:
+    """Translate a graph to ONNX, in the newest opset that torch writes.
+
+    Raises:
+        SystemExit: If onnx or onnxscript is not installed.
+    """
+    try:
+        import onnxscript  # noqa: F401
+    except ImportError as e:
+        raise SystemExit(f'{e}: pip install onnx onnxscript onnxruntime '
+                         '(requirements/optional.txt)') from e
+    translated = torch.onnx.export(
+        program, (), dynamo=True, verbose=False,
+        input_names=['frames', 'ids', 'attention'],
+        output_names=['boxes', 'span_logits'])
+    translated.save(path)
+
+
+def load_onnx(path: str) -> Graph:
+    """A file of ONNX as a function of tensors, run by ONNX Runtime."""
+    import onnxruntime
+    session = onnxruntime.InferenceSession(
+        path, providers=['CPUExecutionProvider'])
+    names = [x.name for x in session.get_inputs()]
+
+    def run(*inputs: Tensor) -> Tuple[Tensor, ...]:
+        feed = {n: x.numpy() for n, x in zip(names, inputs)}
+        return tuple(map(torch.from_numpy, session.run(None, feed)))
+
+    return run
+
+
+def export_file(model: nn.Module, args: argparse.Namespace) -> None:
+    """Export, compare with the model, write.
+
+    Raises:
+        SystemExit: If they differ by more than the tolerance.
+    """
+    onnx = args.out.endswith('.onnx')
+    dynamic = onnx or args.dynamic
+    program = export(model, args.shape, args.num_words, dynamic)
+    shapes = [tuple(args.shape)]
+    if dynamic:
+        shapes = other_shapes(args.shape,
+                              model.data_preprocessor.pad_size_divisor)
+    with atomic_path(args.out) as part:
+        if onnx:
+            save_onnx(program, part)
+        else:
+            torch.export.save(program, part)
+        graph = load_onnx(part) if onnx else program.module()
+        for shape in shapes:
+            worst = difference(model, graph, shape, args.num_words)
+            print(f'{shape[0]} frames of {shape[1]} x {shape[2]}: greatest '
+                  f'difference to eager {worst:.2e}')
+            if not worst <= args.tolerance:
+                raise SystemExit(
+                    f'more than {args.tolerance}: nothing is written')
 
 
 def main() -> None:
@@ -133,13 +244,7 @@ def main() -> None:
     load_weights(model, read_checkpoint(args.checkpoint), args.checkpoint,
                  whole=True)
     model.eval()
-    program = export(model, args.shape, args.num_words)
-    worst = difference(model, program.module(), args.shape, args.num_words)
-    print(f'greatest difference to eager: {worst:.2e}')
-    if not worst <= args.tolerance:
-        raise SystemExit(f'more than {args.tolerance}: nothing is written')
-    os.makedirs(os.path.dirname(os.path.abspath(args.out)), exist_ok=True)
-    torch.export.save(program, args.out)
+    export_file(model, args)
     print(f'{args.out}: {os.path.getsize(args.out) / 1e6:.1f} MB')
     if args.with_tokenizer:
         folder = os.path.splitext(args.out)[0] + '_tokenizer'

@@ -40,7 +40,9 @@ def joint_span_scores(span_logits: Tensor, frame_mask: Tensor) -> Tensor:
     # made by comparison: writing one element would wait for a GPU
     index = torch.arange(length, device=scores.device)
     first = index[:, None] + index == 0
-    allowed = torch.where(single[:, None, None], first, allowed)
+    # no torch.where: ONNX Runtime has none for truth values
+    single = single[:, None, None]
+    allowed = (single & first) | (~single & allowed)
     allowed = allowed & ~frame_mask[:, :, None] & ~frame_mask[:, None, :]
     return scores.masked_fill(~allowed, float('-inf'))
 
