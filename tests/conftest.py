@@ -16,3 +16,10 @@ def test_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f'no test material at {folder}: set COSTA_TEST_DATA')
     return folder
+
+
+@pytest.fixture(scope='session', autouse=True)
+def quick_configs() -> None:
+    """Texts of configs are laid out once."""
+    from quick_config import keep_layouts
+    keep_layouts()

@@ -251,8 +251,14 @@ def test_no_dead_parameters(name):
     assert trained / sum(n for n, _ in sizes.values()) > 0.99, dead
 
 
-@pytest.mark.parametrize('name', ['costa_hcstvg.py', 'costa_hcstvg_v2.py',
-                                  'costa_vidstg.py'])
+def test_pipelines_of_both_versions_of_hcstvg_are_one():
+    first, second = read('costa_hcstvg.py'), read('costa_hcstvg_v2.py')
+    for loader in ('train_dataloader', 'test_dataloader'):
+        assert first[loader].dataset.pipeline == \
+            second[loader].dataset.pipeline
+
+
+@pytest.mark.parametrize('name', ['costa_hcstvg.py', 'costa_vidstg.py'])
 def test_pipelines_on_a_real_clip(name, test_data):
     from costa_mm.datasets import HCSTVGDataset
     from costa_mm.structures import EpochIndex

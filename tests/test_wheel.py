@@ -123,9 +123,8 @@ def test_outside_the_checkout(python, tmp_path):
 
 
 def test_tools_of_the_wheel_run(python, tmp_path):
-    code = ('import os, costa_mm; '
-            "print(os.path.join(os.path.dirname(costa_mm.__file__), '.mim'))")
-    mim = run(python, '-c', code, cwd=tmp_path).strip()
+    mim, = Path(python).parents[1].glob(
+        'lib/python*/site-packages/costa_mm/.mim')
     out = run(python, f'{mim}/tools/misc/print_config.py',
               f'{mim}/configs/costa_hcstvg.py', cwd=tmp_path)
     assert "type='SpatioTemporalGrounder'" in out

@@ -36,6 +36,10 @@ import costa_mm.registry as registries
 import costa_mm.visualization  # noqa: F401
 from costa_mm.apis import STVGInferencer
 
+sys.path.append(str(ROOT / 'tests'))
+
+from quick_config import keep_layouts  # noqa: E402
+
 # Commands of others, whose options are not looked at.
 FOREIGN = ('source', 'export', 'cd', 'ffmpeg', 'torchrun', 'tensorboard',
            'make', 'docker', 'git', 'apt-get', 'mkdir', 'sphinx-build',
@@ -240,6 +244,7 @@ def main() -> None:
     """Fill the stage, run all blocks, write the report."""
     stage, report = (Path(p).resolve() for p in sys.argv[1:3])
     torch.set_num_threads(1)
+    keep_layouts()
     make_stage(stage)
     os.chdir(stage)
     spaces: Dict[str, dict] = {}

@@ -2,13 +2,14 @@
 """CoSTA-tiny on a few synthetic videos, in the frame of the toy training."""
 import os
 import resource
-import subprocess
 import sys
 from pathlib import Path
 
 import engine_toy
 import torch
 from mmengine.config import Config
+
+from costa_mm.synthetic import Settings, write_benchmark
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'tests'))
@@ -20,15 +21,8 @@ FRAMES = 6
 
 def make_videos(folder: Path) -> None:
     """12 videos for training, 5 for validation."""
-    subprocess.run([
-        sys.executable,
-        str(ROOT / 'tools/dataset_converters/make_synthetic_stvg.py'), '--out',
-        str(folder), '--num-train', '12', '--num-val', '5', '--num-test', '1',
-        '--size', '64', '--num-frames', '24', '--workers', '1'
-    ],
-                   check=True,
-                   capture_output=True,
-                   env=dict(os.environ, PYTHONPATH=str(ROOT)))
+    write_benchmark(folder, Settings(size=64, num_frames=24),
+                    dict(train=12, val=5, test=1))
 
 
 def break_off(path: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import os.path as osp
 import signal
+import sys
 import time
 import uuid
 import warnings
@@ -26,6 +27,12 @@ import costa_mm.models
 import costa_mm.visualization  # noqa: F401
 from costa_mm.engine import STVGRunner
 from costa_mm.registry import DATASETS, METRICS, MODELS
+
+sys.path.insert(0, osp.dirname(osp.dirname(osp.abspath(__file__))))
+
+from quick_config import keep_layouts  # noqa: E402
+
+keep_layouts()
 
 
 @DATASETS.register_module()

@@ -150,7 +150,7 @@ def test_a_dead_process_ends_the_others(launch_pair, tmp_path):
 def test_a_hanging_process_ends_the_others(launch_pair, tmp_path):
     pair = launch_pair(
         tmp_path,
-        env_cfg=dict(dist_cfg=dict(backend='gloo', timeout=15)),
+        env_cfg=dict(dist_cfg=dict(backend='gloo', timeout=8)),
         **{'train_dataloader.dataset.sleep': 0.02})
     wait_for(tmp_path / 'iter_2.pth')
     os.kill(pair[0].pid, signal.SIGSTOP)

@@ -96,7 +96,7 @@ def benchmark(monkeypatch, tmp_path, data_root, protocol):
     return run
 
 
-def test_runs_report_and_goes_on(benchmark, capsys):
+def test_runs_report_and_goes_on(benchmark, protocol, capsys):
     code, steps = benchmark('--seeds', 0, '--methods', 'half')
     assert code == 0
     assert steps == [('half', 'seed0', s)
@@ -134,6 +134,17 @@ def test_runs_report_and_goes_on(benchmark, capsys):
     assert 'half,scores,m_vIoU,' in (report / 'tables.csv').read_text()
     assert '2 missing' in capsys.readouterr().out
 
+    # runs of other settings do not count
+    data = json.loads(protocol.read_text())
+    data['scales']['cpu']['settings']['train_cfg']['max_iters'] = 3
+    protocol.write_text(json.dumps(data))
+    BenchmarkProtocol(protocol).freeze(count_parameters=False)
+    code, steps = benchmark('--seeds', 0, '--methods', 'whole')
+    assert code == 1 and not steps
+    text = (benchmark.folder / 'report/tables.md').read_text()
+    assert '| WHOLE | 0 | of other settings than the frozen ones |' in text
+    assert '0 finished runs' in text
+
 
 def test_no_time_left(benchmark):
     code, steps = benchmark('--minutes', 0)
@@ -165,16 +176,3 @@ def test_refuses_what_is_not_frozen(benchmark, protocol, data_root, tmp_path,
     meta = json.loads((other / 'meta.json').read_text())
     (other / 'meta.json').write_text(json.dumps(dict(meta, version='0.9')))
     assert "'version' is '0.9'" in message('--data-root', other)
-
-
-def test_runs_of_other_settings_do_not_count(benchmark, protocol):
-    benchmark('--seeds', 0, '--methods', 'whole')
-    data = json.loads(protocol.read_text())
-    data['scales']['cpu']['settings']['train_cfg']['max_iters'] = 3
-    protocol.write_text(json.dumps(data))
-    BenchmarkProtocol(protocol).freeze(count_parameters=False)
-    code, steps = benchmark('--seeds', 0, '--methods', 'whole')
-    assert code == 1 and not steps
-    text = (benchmark.folder / 'report/tables.md').read_text()
-    assert '| WHOLE | 0 | of other settings than the frozen ones |' in text
-    assert '0 finished runs' in text
