@@ -103,6 +103,9 @@ class Calibration:
         weights_digest (str, optional): Of the checkpoint that it was fitted
             on, see :func:`weights_digest`.
         report (dict): How well it does, and what it was fitted on.
+        domain (dict): Which videos it speaks of: 'name' of the data it was
+            fitted on, and the ranges of their 'width' and 'height' in pixels,
+            each (lowest, highest).  Empty where nothing is known.
     """
 
     features: Tuple[str, ...]
@@ -113,6 +116,7 @@ class Calibration:
     threshold: float
     weights_digest: Optional[str] = None
     report: dict = field(default_factory=dict)
+    domain: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ('features', 'mean', 'scale', 'weights'):
@@ -144,6 +148,17 @@ class Calibration:
                              'the calibration is of another model')
         values = np.array([features[name] for name in self.features])
         return float(self.probability(values[None])[0])
+
+    def covers(self, width: int, height: int) -> bool:
+        """Whether videos of this size were among those it was fitted on.
+
+        Elsewhere it says nothing: a probability learnt from one kind of
+        videos is none for another.
+        """
+        sides = dict(width=width, height=height)
+        ranges = {k: self.domain[k] for k in sides if k in self.domain}
+        return all(low <= sides[k] <= high
+                   for k, (low, high) in ranges.items())
 
     def probability(self, values: np.ndarray) -> np.ndarray:
         """The same for rows of features, (N, F) to (N, )."""

@@ -38,7 +38,8 @@ class TubeResult:
         confidence (float): With a calibration the probability that the
             sentence is true of the video; without one ``span_score``.
         span_score (float): Joint probability of the span's start and end.
-        calibrated (bool): Whether there was a calibration.
+        calibrated (bool): Whether there was a calibration for videos of this
+            kind (see :meth:`Calibration.covers`).
         threshold (float): Confidence that counts as found.
         attendance_score (float, optional): Mean probability, inside the span,
             that the object attends the event; None where a model predicts
@@ -115,6 +116,8 @@ class TubeResult:
         if attendance is not None and not len(attendance):
             attendance = None
         height, width = sample.ori_shape
+        if calibration is not None and not calibration.covers(width, height):
+            calibration = None
         spans = [ScoredSpan(int(s), int(e), float(p))
                  for s, e, p in sample.get('pred_spans', ())]
         confidence = float(sample.pred_score) if calibration is None else \
