@@ -96,6 +96,7 @@ if __name__ == '__main__':
             requirements('tests'),
             build=requirements('build'),
             docs=requirements('docs'),
+            drive=requirements('drive'),
             lite=['mmcv-lite>=2.0.0,<2.2.0'],
             mim=requirements('mminstall'),
             optional=requirements('optional'),

@@ -1,6 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Pretrained parts that models start from, and what each of them gives."""
-from typing import Dict, List, NamedTuple, Optional, Sequence
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from mmengine.logging import print_log
 from torch import Tensor, nn
@@ -96,16 +96,23 @@ def _bare(prefix: str):
     return lambda name: name.removeprefix(prefix)
 
 
-def load_initial_weights(model: nn.Module, parts: Sequence[dict]) -> dict:
+def _log(text: str) -> None:
+    print_log(text, 'current')
+
+
+def load_initial_weights(model: nn.Module,
+                         parts: Sequence[dict],
+                         tell: Callable[[str], None] = _log) -> dict:
     """Compose a model's initial weights from published parts.
 
-    What was loaded, missing and left over of every part is logged, and which
+    What was loaded, missing and left over of every part is told, and which
     modules keep their own initialisation.
 
     Args:
         model (nn.Module): The model; changed in place.
         parts (Sequence[dict]): Arguments of :func:`read_part`, in order; a
             later part replaces what an earlier one gave.
+        tell (Callable): Gets what is told; by default the log.
 
     Returns:
         dict: A checkpoint with the tensors that were loaded ('state_dict')
@@ -122,21 +129,19 @@ def load_initial_weights(model: nn.Module, parts: Sequence[dict]) -> dict:
                              f'layout=... or prefix=...), not {part!r}')
         prefix = part.get('prefix')
         if prefix and not any(n.startswith(prefix) for n in own):
-            print_log(f'initial weights: the model has no {prefix[:-1]}, so '
-                      f"{part['weights']} is not needed", 'current')
+            tell(f'initial weights: the model has no {prefix[:-1]}, so '
+                 f"{part['weights']} is not needed")
             continue
         name, state, dropped = read_part(**part)
         reached = {'.'.join(n.split('.')[:2]) + '.' for n in state}
         report = load_mapped_weights(model, state, reached)
-        print_log(f'initial weights from {name}:\n{report}\n'
-                  f'  not used by this model: {len(dropped)}', 'current')
+        tell(f'initial weights from {name}:\n{report}\n'
+             f'  not used by this model: {len(dropped)}')
         loaded.update(report.loaded)
     rest = [n for n in own if n not in loaded]
     modules = sorted({'.'.join(n.split('.')[:2]) for n in rest})
-    print_log(
-        f'initial weights: {len(loaded)} of {len(own)} tensors; the others '
-        f'keep their own initialisation, in {", ".join(modules) or "none"}',
-        'current')
+    tell(f'initial weights: {len(loaded)} of {len(own)} tensors; the others '
+         f'keep their own initialisation, in {", ".join(modules) or "none"}')
     return dict(
         state_dict={n: v for n, v in own.items() if n in loaded},
         meta=dict(initial_weights=[dict(part) for part in parts]))

@@ -10,6 +10,7 @@ import torch
 from mmengine.config import Config
 
 from costa_mm.weights import LAYOUTS, PARTS
+from costa_mm.weights import cache as cache_module
 from costa_mm.weights import load_initial_weights
 from costa_mm.weights.pretrained import backbone_names
 from costa_mm.weights.published_names import MDETR_COSTA, rename
@@ -59,11 +60,12 @@ def mirrored(parts, monkeypatch):
     return parts
 
 
-def test_the_papers_model_is_composed(mirrored, capsys):
+def test_the_papers_model_is_composed(mirrored):
     cfg, _, mdetr, i3d = mirrored
     model = build(cfg.model)
     before = {n: v.clone() for n, v in model.state_dict().items()}
-    out = load_initial_weights(model, cfg.load_from)
+    lines = []
+    out = load_initial_weights(model, cfg.load_from, lines.append)
     own = model.state_dict()
     wanted = {**rename(mdetr, MDETR_COSTA).state,
               **backbone_names(i3d, 'backbone.temporal.')}
@@ -72,19 +74,20 @@ def test_the_papers_model_is_composed(mirrored, capsys):
                if not n.endswith('tracked'))
     rest = set(own) - set(wanted)
     assert rest and all(torch.equal(own[n], before[n]) for n in rest)
-    told = capsys.readouterr().out
+    told = '\n'.join(lines)
     assert 'initial weights from mdetr_resnet101' in told
     assert told.count('left_over: 0') == 2
     assert f'{len(wanted)} of {len(own)} tensors' in told
     assert 'head.temporal_decoder' in told and 'backbone.connections' in told
 
 
-def test_a_pathway_that_is_not_there_needs_no_weights(mirrored, capsys):
+def test_a_pathway_that_is_not_there_needs_no_weights(mirrored):
     cfg = mirrored[0].model.copy()
     cfg.backbone = {**cfg.backbone, 'temporal': None}
     model = build(cfg)
-    load_initial_weights(model, mirrored[0].load_from)
-    assert 'is not needed' in capsys.readouterr().out
+    lines = []
+    load_initial_weights(model, mirrored[0].load_from, lines.append)
+    assert 'is not needed' in lines[1]
 
 
 @pytest.mark.parametrize('part, message', [
@@ -120,9 +123,17 @@ def test_training_starts_with_all_parts_by_two_processes(
         if (folder / source.file).is_file():
             server.files[f'/{source.file}'] = (
                 folder / source.file).read_bytes()
+    # the name of the true file carries its checksum, ours has another
+    name = 'i3d_resnet50_kinetics400'
+    digest = cache_module.file_digest(folder / PARTS[name].file)
+    (tmp_path / 'other_checksum.py').write_text(
+        'import dataclasses\nfrom costa_mm.weights import PARTS\n'
+        f"PARTS['{name}'] = dataclasses.replace(PARTS['{name}'], "
+        f"sha256='{digest}')\n")
     config = tmp_path / 'small.py'
     config.write_text(
         f"_base_ = '{ROOT}/configs/costa_hcstvg.py'\n"
+        "custom_imports = dict(imports=['other_checksum'])\n"
         f'model = {cfg.model.to_dict()!r}\n'
         "model['_delete_'] = True\n"
         'train_pipeline = [\n'
@@ -138,7 +149,8 @@ def test_training_starts_with_all_parts_by_two_processes(
         'test_dataloader = test_cfg = test_evaluator = None\n'
         "vis_backends = [dict(type='LocalVisBackend')]\n"
         "visualizer = dict(vis_backends=vis_backends)\n")
-    env = {**os.environ, 'PYTHONPATH': str(ROOT), 'HF_HUB_OFFLINE': '0',
+    env = {**os.environ, 'PYTHONPATH': f'{ROOT}:{tmp_path}',
+           'HF_HUB_OFFLINE': '0',
            'COSTA_MM_MIRROR': server.url, 'COSTA_MM_HOME': str(cache.parent),
            'OMP_NUM_THREADS': '1'}
     run = subprocess.run(
@@ -149,7 +161,6 @@ def test_training_starts_with_all_parts_by_two_processes(
         env=env, cwd=tmp_path, text=True, timeout=300,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert run.returncode == 0, run.stdout[-3000:]
-    # hashes in names are those of the true files
     for source in PARTS.values():
         if f'/{source.file}' in server.files:
             assert server.fetched(f'/{source.file}') == 1, source.file

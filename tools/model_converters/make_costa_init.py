@@ -1,6 +1,10 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Put pretrained parts together to the initial weights of CoSTA.
 
+Training does the same on its own where the config's ``load_from`` names the
+parts; this tool writes it to a file.  A part is a file, an address, or a name
+such as mdetr_resnet101 (``costa_mm.weights.PARTS``).
+
 Any of the sources may be left out; what it would have given is then not in
 the file and keeps the model's own initialisation.  MDETR gives ResNet-101,
 text encoder and the transformer layers that CoSTA shares with it; ``--image``
@@ -29,11 +33,7 @@ from torch import nn
 from costa_mm.engine.checkpoint_io import save_checkpoint_file
 from costa_mm.models.text_encoders import without_weights
 from costa_mm.registry import MODELS
-from costa_mm.weights import load_file
-from costa_mm.weights.pretrained import backbone_names, load_mapped_weights
-from costa_mm.weights.published_checkpoints import (convert_checkpoint,
-                                                    pick_weights)
-from costa_mm.weights.published_names import MDETR_COSTA
+from costa_mm.weights import load_initial_weights
 
 PATHWAYS = dict(image='backbone.spatial.', video='backbone.temporal.')
 
@@ -56,20 +56,14 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def mapped_weights(args: argparse.Namespace) -> dict:
-    """Weights of every source file, by our names."""
-    sources = {}
-    if args.mdetr:
-        out = convert_checkpoint(load_file(args.mdetr), MDETR_COSTA)
-        sources[args.mdetr] = out.checkpoint['state_dict']
-        print(f'{args.mdetr}: {len(out.dropped)} tensors have no place in '
-              f'CoSTA, for instance {", ".join(out.dropped[:3])}')
-    for option, prefix in PATHWAYS.items():
-        path = getattr(args, option)
-        if path:
-            _, state = pick_weights(load_file(path))
-            sources[path] = backbone_names(state, prefix)
-    return sources
+def parts_of(args: argparse.Namespace) -> list:
+    """The parts that were asked for, later ones over earlier ones."""
+    parts = [dict(weights=args.mdetr, layout='mdetr_costa')] \
+        if args.mdetr else []
+    return parts + [
+        dict(weights=getattr(args, option), prefix=prefix)
+        for option, prefix in PATHWAYS.items() if getattr(args, option)
+    ]
 
 
 def build_model(args: argparse.Namespace) -> nn.Module:
@@ -88,21 +82,14 @@ def build_model(args: argparse.Namespace) -> nn.Module:
 def main() -> None:
     """Read, map, report, write."""
     args = parse_args()
-    sources = mapped_weights(args)
-    if not sources:
+    parts = parts_of(args)
+    if not parts:
         raise SystemExit('give at least one of --mdetr, --image, --video')
     model = build_model(args)
-    loaded = set()
-    for path, state in sources.items():
-        parts = {'.'.join(n.split('.')[:2]) + '.' for n in state}
-        report = load_mapped_weights(model, state, parts)
-        print(f'{path}:\n{report}')
-        loaded.update(report.loaded)
-    result = {k: v for k, v in model.state_dict().items() if k in loaded}
-    save_checkpoint_file(
-        dict(state_dict=result, meta=dict(sources=list(sources))), args.dst)
-    total = len(model.state_dict())
-    print(f'{args.dst}: {len(result)} of {total} tensors')
+    checkpoint = load_initial_weights(model, parts, print)
+    save_checkpoint_file(checkpoint, args.dst)
+    print(f"{args.dst}: {len(checkpoint['state_dict'])} of "
+          f'{len(model.state_dict())} tensors')
 
 
 if __name__ == '__main__':
