@@ -1,5 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from costa_mm.apis.calibration_fit import (ScoredPairs, best_threshold,
                                            fit_calibration, fit_logistic,
                                            negative_sentences, roc_auc)
 from costa_mm.structures import Tube, TubeDataSample
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -204,3 +207,21 @@ def test_negative_sentences_are_of_other_videos():
     assert drawn == negative_sentences(sentences, videos, num=2, seed=3)
     with pytest.raises(ValueError, match='the split is too small'):
         negative_sentences(sentences, videos, num=3)
+
+
+def test_a_calibration_says_nothing_of_other_videos():
+    model = Calibration(('a', ), (1., ), (2., ), (3., ), 0.5, 0.5,
+                        domain=dict(name='toys', width=[90, 100],
+                                    height=[96, 96]))
+    assert model.covers(96, 96) and model.covers(90, 96)
+    assert not model.covers(96, 97) and not model.covers(640, 360)
+    unknown = Calibration(('a', ), (1., ), (2., ), (3., ), 0.5, 0.5)
+    assert unknown.covers(640, 360)  # as files without a domain always did
+
+
+def test_the_shipped_calibration_is_of_drawn_shapes():
+    path, = (ROOT / 'checkpoints').glob('*.calibration.json')
+    calibration = Calibration.load(path)
+    assert 'synthetic' in calibration.domain['name']
+    assert calibration.covers(96, 96)
+    assert not calibration.covers(320, 240)

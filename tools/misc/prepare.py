@@ -17,6 +17,7 @@ from typing import Iterator, List, NamedTuple, Optional, Tuple
 from mmengine.config import Config, DictAction
 
 from costa_mm.engine.config import read_config
+from costa_mm.utils.configs import iter_datasets
 from costa_mm.weights import (WeightsUnavailableError, cache_folder,
                               cached_path, find_model, find_source,
                               resolve_weights)
@@ -119,8 +120,8 @@ def data_needs(cfg: Config) -> Iterator[Need]:
     """Annotation files and folders of every split."""
     seen = set()
     for split in SPLITS:
-        loader = cfg.get(f'{split}_dataloader')
-        for dataset in _datasets((loader or {}).get('dataset')):
+        key = f'{split}_dataloader'
+        for dataset in iter_datasets({key: cfg.get(key)}):
             root = dataset.get('data_root') or ''
             file = os.path.join(root, dataset['ann_file'])
             if file not in seen:
@@ -136,21 +137,10 @@ def data_needs(cfg: Config) -> Iterator[Need]:
                            count > 0, f'{split}, {count} files')
 
 
-def _datasets(cfg: Optional[dict]) -> Iterator[dict]:
-    """The datasets in a config, wrappers opened."""
-    if not cfg:
-        return
-    if 'ann_file' in cfg:
-        yield cfg
-    inner = cfg.get('datasets') or [cfg.get('dataset')]
-    for one in inner:
-        yield from _datasets(one)
-
-
 # ------------------------------------------------------------ memory and disk
 def training_size(cfg: Config) -> Tuple[int, Tuple[int, int]]:
     """Frames and size of the largest video of 16:9 that training sees."""
-    dataset, = list(_datasets(cfg.train_dataloader.dataset))[:1]
+    dataset = next(iter_datasets(dict(train_dataloader=cfg.train_dataloader)))
     steps = {step['type']: step for step in dataset['pipeline']}
     sample, resize = steps['SampleFrames'], steps.get('ResizeClip')
     frames = sample.get('num_frames') or int(
