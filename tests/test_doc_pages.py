@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
 from costa_mm import __version__
@@ -97,7 +98,8 @@ def test_every_ablation_is_listed():
 
 def test_model_zoo_names_models_that_are_found():
     known = {model.name for model in list_models()}
-    named = [n for row in rows('model_zoo.md', 'model')
+    named = [n for column in ('model', 'published model')
+             for row in rows('model_zoo.md', column)
              for n in re.findall(r'`(\w+)`', row[0])]
     assert named and set(named) <= known
     with_weights = {m.name for m in list_models() if m.weights}
@@ -106,8 +108,25 @@ def test_model_zoo_names_models_that_are_found():
 
 def test_our_figures_are_those_of_the_metafile():
     index = (ROOT / 'configs' / 'metafile.yml').read_text()
+    ours = index[index.index('- Name: costa_tiny_synthetic'):]
+    ours = ours[:ours.index('Weights:')]
     tiny, = rows('model_zoo.md', 'm_tIoU')
-    assert tiny == re.findall(r'(?:IoU|IoU@0[.]\d): ([\d.]+)', index)
+    assert tiny == re.findall(r'(?:IoU|IoU@0[.]\d): ([\d.]+)', ours)
+
+
+def test_published_figures_are_those_of_the_metafile():
+    index = yaml.safe_load((ROOT / 'configs' / 'metafile.yml').read_text())
+    page = {row[0].strip('`'): row for row in rows('real_videos.md', 'name')}
+    for model in index['Models']:
+        row = page.get(model['Name'])
+        if row is None:  # two models share a row, others are elsewhere
+            continue
+        figures = [float(f) for f in re.findall(r'\d+[.]\d+', row[1])]
+        assert figures == [v for result in model['Results']
+                           for v in result['Metrics'].values()]
+        assert row[3] == model['Published']['Size']
+        assert row[4] == model['Published']['Licence']
+    assert len(page) > 8
 
 
 def test_papers_figures_are_those_of_the_ablation_page():

@@ -14,13 +14,13 @@ from .reading import load_file, read_published
 from .resolve import find_source, resolve_weights
 from .sources import WeightSource, is_address
 from .zoo import (ZooEntry, find_model, list_models, models_with_weights,
-                  zoo_root)
+                  notice_of, zoo_root)
 
 __all__ = [
     'LAYOUTS', 'Layout', 'PARTS', 'WeightSource', 'WeightsUnavailableError',
     'ZooEntry', 'cache_folder', 'cached_path', 'fetch', 'find_model',
     'find_source', 'is_address', 'list_models', 'load_file',
-    'load_initial_weights', 'models_with_weights', 'read_part',
+    'load_initial_weights', 'models_with_weights', 'notice_of', 'read_part',
     'read_published', 'recognise', 'register_layout', 'resolve_weights',
     'unavailable', 'verify', 'zoo_root'
 ]

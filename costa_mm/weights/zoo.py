@@ -147,6 +147,24 @@ def find_model(name: str) -> ZooEntry:
         f'{", ".join(rest) or "none"}')
 
 
+def notice_of(weights: str) -> Optional[str]:
+    """What to know of a model before believing it, None for nothing.
+
+    Args:
+        weights (str): Path of its checkpoint, or its name.
+    """
+    try:
+        models = list_models()
+    except FileNotFoundError:  # installed without configs
+        return None
+    path = os.path.realpath(weights)
+    for entry in models:
+        if entry.notice and (weights == entry.name or entry.weights
+                             and os.path.realpath(entry.weights) == path):
+            return f'{entry.name}: {" ".join(entry.notice.split())}'
+    return None
+
+
 def models_with_weights() -> List[str]:
     """Names of the models whose weights this installation can get."""
     try:

@@ -103,7 +103,9 @@ def published_state(names, rules: Rules, own: Dict[str, Tensor],
                              'object_query')):
             shape = (2, *shape)  # an embedding, of which the first is taken
         value = torch.randn(shape, generator=generator) * 0.1
-        state[name] = value.abs() if name.endswith('running_var') else value
+        if name.endswith('running_var'):
+            value = value.abs() + 1  # or hundred layers end in infinity
+        state[name] = value
     return state
 
 

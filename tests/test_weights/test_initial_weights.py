@@ -35,8 +35,11 @@ def mdetr_file(path):
 def i3d_file(path, model):
     """mmaction2's recogniser around our 3D pathway."""
     own = model.backbone.temporal.state_dict()
-    state = {f'backbone.{n}': torch.rand_like(v.float()) + 0.1
+    state = {f'backbone.{n}': torch.randn_like(v.float()) * 0.1
              for n, v in own.items() if not n.endswith('tracked')}
+    for n in state:
+        if n.endswith('running_var'):
+            state[n] = state[n].abs() + 1
     state['cls_head.fc_cls.weight'] = torch.zeros(400, 8)
     torch.save(dict(state_dict=state, meta=dict(epoch=100)), path)
     return state

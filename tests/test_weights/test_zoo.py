@@ -3,7 +3,8 @@ import os
 
 import pytest
 
-from costa_mm.weights import find_model, list_models, models_with_weights
+from costa_mm.weights import (find_model, list_models, models_with_weights,
+                              notice_of)
 from costa_mm.weights import zoo as zoo_module
 
 
@@ -73,3 +74,13 @@ def test_own_index_names_files_that_exist():
         assert os.path.isfile(model.config), model
         if model.weights and '://' not in model.weights:
             assert os.path.isfile(model.weights), model
+
+
+def test_the_shapes_model_says_what_it_is():
+    model = find_model('costa_tiny_synthetic')
+    for weights in (model.weights, model.name):
+        notice = notice_of(weights)
+        assert notice.startswith('costa_tiny_synthetic: it was trained on')
+        assert 'real_videos.md' in notice and '\n' not in notice
+    assert notice_of('my.pth') is None
+    assert notice_of('stcat_vidstg') is None
