@@ -150,6 +150,9 @@ def build_app(service: GroundingService,
         gr.Markdown(f'# {TITLE}\n{INTRO}  \nAt most {limits.megabytes:g} MB '
                     f'and {limits.seconds:g} s of video, {limits.sentences} '
                     'sentences.')
+        notice = service.inferencer.notice
+        if notice:
+            gr.Markdown(f'**Of this model:** {html.escape(notice)}')
         with gr.Row():
             with gr.Column():
                 video = gr.Video(label='Video', sources=['upload'],

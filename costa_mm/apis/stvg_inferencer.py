@@ -2,11 +2,13 @@
 """Video and sentence in, tube out, in one call."""
 import copy
 import os
+from logging import WARNING
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
+from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 from torch import nn
 from tqdm import tqdm
@@ -19,7 +21,7 @@ from costa_mm.registry import INFERENCERS, MODELS, TRANSFORMS
 from costa_mm.structures import TubeDataSample
 from costa_mm.utils.configs import first_dataset
 from costa_mm.visualization import TubeLocalVisualizer
-from costa_mm.weights import find_model, models_with_weights
+from costa_mm.weights import find_model, models_with_weights, notice_of
 from .calibration import Calibration, find_calibration
 from .grounding import OpenedVideo, VideoWindows, ground_group, group_videos
 from .inputs import (ArrayReader, Sentences, Videos, VideoSource, check_number,
@@ -108,6 +110,9 @@ class STVGInferencer:
                 f'that has some ({", ".join(models_with_weights()) or "none"})'
             )
         checkpoint = read_checkpoint(path)
+        self.notice = notice_of(path)
+        if self.notice:
+            print_log(self.notice, 'current', WARNING)
         if not self.cfg:
             self.cfg = _config_of(checkpoint, path)
         model = MODELS.build(self.cfg.model)

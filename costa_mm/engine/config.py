@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from costa_mm.compat import import_mmcv_ops
 from costa_mm.utils.configs import LOADERS
 from costa_mm.utils.files import check_folder, check_name
+from costa_mm.weights import find_model
 from .options import merge_options
 
 # what Runner reads from the config besides its constructor's arguments
@@ -86,8 +87,19 @@ def check_config(cfg: Config) -> None:
                 f'command line: --cfg-options "{key}=[dict(type=\'...\')]"')
 
 
+def _config_of_model(name: str) -> str:
+    """Path of the config of a model by its name."""
+    if osp.basename(name) == name and not osp.splitext(name)[1]:
+        try:
+            return find_model(name).config
+        except ValueError as e:
+            raise FileNotFoundError(
+                f'there is no config file {name}; {e}') from e
+    raise FileNotFoundError(f'there is no config file {name}')
+
+
 def load_config(path: str) -> Config:
-    """Read a config file.
+    """Read a config file, or the config of a model's name.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -95,7 +107,7 @@ def load_config(path: str) -> Config:
     """
     check_name(path)
     if not osp.isfile(path):
-        raise FileNotFoundError(f'there is no config file {path}')
+        path = _config_of_model(path)
     # custom_imports of the config may need mmdet before costa_mm.models does
     import_mmcv_ops()
     try:
