@@ -9,12 +9,15 @@ STVGInferencer finds it:
     python tools/analysis_tools/calibrate_confidence.py CONFIG CHECKPOINT
 """
 import argparse
+import os
+from dataclasses import replace
 from typing import Tuple
 
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
+from torch.utils.data import Dataset
 
 from costa_mm.apis.calibration import (Calibration, calibration_path,
                                        weights_digest)
@@ -77,6 +80,17 @@ def build_model(cfg: Config, path: str, device: str) -> Tuple[nn.Module, str]:
     return model.to(device).eval(), digest
 
 
+def domain_of(dataset: Dataset, name: str) -> dict:
+    """What videos a calibration speaks of, see :class:`Calibration`."""
+    infos = [dataset.get_data_info(i) for i in range(len(dataset))]
+    domain = dict(name=name)
+    for side in ('width', 'height'):
+        seen = [info[side] for info in infos if info.get(side)]
+        if seen:
+            domain[side] = [min(seen), max(seen)]
+    return domain
+
+
 def print_report(calibration: Calibration) -> None:
     """Figures of the cross-validation, then the weights."""
     for text, key in SHOWN:
@@ -108,6 +122,9 @@ def main() -> None:
         seed=args.seed,
         digest=digest,
         notes=dict(split=args.split, seed=args.seed))
+    name = f'{os.path.splitext(os.path.basename(args.config))[0]}, ' \
+        f'{args.split} split'
+    calibration = replace(calibration, domain=domain_of(dataset, name))
     calibration.dump(out)
     print_report(calibration)
     print(f'written: {out}')
