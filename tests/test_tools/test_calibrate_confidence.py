@@ -30,7 +30,8 @@ class TwelveVideos:
 
     def get_data_info(self, i):
         """The record."""
-        return dict(video_id=str(i), sentence=f'number {i}')
+        return dict(video_id=str(i), sentence=f'number {i}', width=2 + i,
+                    height=2)
 
     def __getitem__(self, i):
         sample = TubeDataSample(
@@ -96,6 +97,8 @@ def test_what_can_be_told_apart_is(run, tmp_path):
     assert model.report['num_true'] == model.report['num_negative'] == NUM
     assert model.report['roc_auc'] == model.report['accuracy'] == 1.0
     assert model.report['split'] == 'val'
+    assert model.domain == dict(
+        name='numbers, val split', width=[2, 1 + NUM], height=[2, 2])
     assert model.features == ('span_log_prob', 'span_entropy', 'box_jumps')
     sure, unsure = (
         model.confidence(dict(span_log_prob=np.log(p), span_entropy=1.,
