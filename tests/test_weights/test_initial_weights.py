@@ -106,6 +106,15 @@ def test_a_malformed_part_is_told(mirrored, part, message):
                                                  ), [part])
 
 
+def test_frozen_stages_are_frozen_before_ddp_looks(mirrored):
+    model = build(mirrored[0].model)  # never set to training
+    for part in (model.backbone.spatial, model.backbone.temporal):
+        frozen = {n for n, p in part.named_parameters()
+                  if not p.requires_grad}
+        assert {n for n, _ in part.named_parameters()
+                if n.startswith(('conv1', 'layer1'))} <= frozen
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))

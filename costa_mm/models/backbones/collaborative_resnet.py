@@ -105,6 +105,9 @@ class CollaborativeResNet(BaseModule):
             pathway = getattr(self, name)
             if pathway is None:
                 continue
+            # mmaction2 freezes in train() only; DDP, which looks before, would
+            # wait for gradients of what is frozen
+            pathway._freeze_stages()
             take_over_checkpointing(pathway)
             if efficient_conv_bn_eval:
                 fold_norms(pathway)
