@@ -83,15 +83,16 @@ def as_list(value: Any, name: str) -> list:
     return value
 
 
-def as_text(value: Any) -> str:
+def as_text(value: Any, what: str = 'a sentence') -> str:
     """A sentence or a name with its outer blanks removed.
 
     Raises:
         ValueError: If it is not a string, holds no character or half of one
-            (a lone surrogate, which no tokenizer and no file takes).
+            (a lone surrogate, which no tokenizer and no file takes); the
+            message says ``what`` it should be.
     """
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f'{short(value)} is not a sentence')
+        raise ValueError(f'{short(value)} is not {what}')
     try:
         value.encode()
     except UnicodeEncodeError as e:

@@ -72,7 +72,7 @@ class HCSTVGDataset(BaseSTVGDataset):
                         entry: Any) -> List[SentenceAnnotation]:
         """The sentence of one entry, whose key is the video's file name."""
         as_object(entry, 'the entry')
-        name = as_text(key)
+        name = as_text(key, 'a file name')
         num_frames = maybe(as_int, entry.get('img_num'), 1)
         width, height = _read_size(entry)
         span, frame_ids, boxes = _read_boxes(entry)

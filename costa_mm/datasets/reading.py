@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Dict, List, Sequence, Tuple, Union
 
+import numpy as np
+
 from costa_mm.utils.parallel import run_parallel
 from .annotation_files import FileFolder, repeated_keys
 from .problems import Problems
@@ -51,8 +53,12 @@ def parse_entries(form: Any, data: Any, problems: Problems,
             _note_repeated_key(problems, f'{place} {inside}'.strip(), name)
         with problems.at(place):
             for annotation in form.parse_data_info(key, entry):
-                inside = f'{place} {annotation.entry}'.strip()
-                annotations.append(annotation._replace(entry=inside))
+                annotations.append(
+                    annotation._replace(
+                        entry=f'{place} {annotation.entry}'.strip(),
+                        frame_ids=np.asarray(annotation.frame_ids, np.int64),
+                        boxes=np.asarray(annotation.boxes,
+                                         np.float64).reshape(-1, 4)))
         if len(problems) > before and isinstance(video, str):
             broken[place] = video
     if not annotations and not problems:

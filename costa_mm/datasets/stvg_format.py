@@ -46,10 +46,10 @@ class STVGFormat:
                         video: Any) -> List[SentenceAnnotation]:
         """All sentences of one video."""
         as_object(video, 'the video', VIDEO_KEYS)
-        path = as_text(video['path'])
+        path = as_text(video['path'], 'a file name')
         head = dict(
             video=path,
-            video_id=as_text(video.get('id', path)),
+            video_id=as_text(video.get('id', path), 'an id'),
             num_frames=maybe(as_int, video.get('num_frames'), 1),
             fps=maybe(as_positive, video.get('fps')),
             width=maybe(as_int, video.get('width'), 1),
@@ -58,7 +58,7 @@ class STVGFormat:
         if not sentences:
             self.problems.add('warning', 'video without sentence', fix='')
         tracks = as_object(video.get('tracks') or {}, '"tracks"')
-        tracks = {name: read_track(name, t) for name, t in tracks.items()}
+        tracks = {name: _read_track(name, t) for name, t in tracks.items()}
         parsed = []
         for k, sentence in enumerate(sentences):
             place = f'sentences[{k}]'
@@ -76,7 +76,7 @@ class STVGFormat:
         if span is None and (sentence.get('boxes') or track is not None):
             raise ValueError('boxes without a "span": [start, end)')
         if track is None:
-            frame_ids, boxes = read_boxes(sentence.get('boxes'), span)
+            frame_ids, boxes = _read_boxes(sentence.get('boxes'), span)
         elif sentence.get('boxes'):
             raise ValueError('give "boxes" or "track", not both')
         elif str(track) not in tracks:
@@ -88,7 +88,7 @@ class STVGFormat:
         factors = sentence.get('factors')
         return SentenceAnnotation(
             sample_id=as_text(
-                sentence.get('id', f"{head['video_id']}_{number}")),
+                sentence.get('id', f"{head['video_id']}_{number}"), 'an id'),
             sentence=as_text(sentence['text']),
             qtype=as_query_type(sentence.get('qtype')),
             segment=maybe(as_span, sentence.get('segment')),
@@ -100,20 +100,11 @@ class STVGFormat:
             **head)
 
 
-def read_boxes(boxes: Any, span: Optional[tuple]) -> FramesAndBoxes:
-    """Frames, (N, ), and boxes, (N, 4), of a sentence.
-
-    Args:
-        boxes (dict | list, optional): ``{"frame": box}``, or boxes from the
-            first frame of the span on, None where there is none.
-        span (tuple[int, int], optional): The event.
-
-    Raises:
-        ValueError: If they are something else.
-    """
+def _read_boxes(boxes: Any, span: Optional[tuple]) -> FramesAndBoxes:
+    """Boxes by frame, or from the first frame of the span on."""
     if not isinstance(boxes, dict):
         boxes = as_list(boxes or [], '"boxes"')
-        return consecutive_boxes(boxes, 0 if span is None else span[0])
+        return _consecutive_boxes(boxes, 0 if span is None else span[0])
     for key in boxes:
         if not (key.isdecimal() and len(key) < 10):
             raise ValueError(f'the frame {key!r} of a box is no number')
@@ -125,19 +116,19 @@ def read_boxes(boxes: Any, span: Optional[tuple]) -> FramesAndBoxes:
     return frames[order], values[order]
 
 
-def read_track(name: str, track: Any) -> FramesAndBoxes:
+def _read_track(name: str, track: Any) -> FramesAndBoxes:
     """Frames and boxes of an object that sentences share."""
     try:
         track = as_object(track, 'it', ('start', 'boxes'))
         boxes = as_list(track['boxes'], '"boxes"')
-        return consecutive_boxes(boxes, as_int(track['start']))
+        return _consecutive_boxes(boxes, as_int(track['start']))
     except KeyError as e:
         raise ValueError(f'track {name!r}: the key {e} is missing') from e
     except ValueError as e:
         raise ValueError(f'track {name!r}: {e}') from e
 
 
-def consecutive_boxes(boxes: list, start: int) -> FramesAndBoxes:
+def _consecutive_boxes(boxes: list, start: int) -> FramesAndBoxes:
     """Boxes of consecutive frames, None where there is none."""
     given = [i for i, box in enumerate(boxes) if box is not None]
     values = as_boxes((boxes[i] for i in given), given)

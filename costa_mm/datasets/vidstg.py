@@ -1,6 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """VidSTG: sentences from its own files, boxes from VidOR."""
-from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
+from typing import Any, Dict, List, Optional, Set, Tuple, Union
 
 import numpy as np
 
@@ -106,7 +106,7 @@ class VidSTGDataset(BaseSTVGDataset):
                 f'no VidOR annotation file below {folder.root}: expected for '
                 f'example {next(iter(groups))}.json there or in a folder '
                 'below; set data_prefix=dict(vidor=...)')
-        results = run_parallel(attach_tracks, tasks, num_workers,
+        results = run_parallel(_attach_tracks, tasks, num_workers,
                                'VidOR files')
         with_boxes = []
         for (file, group), result in zip(tasks, results):
@@ -121,24 +121,15 @@ class VidSTGDataset(BaseSTVGDataset):
         return with_boxes
 
 
-def attach_tracks(
+def _attach_tracks(
     task: Tuple[Optional[str], List[SentenceAnnotation]]
 ) -> Union[List[SentenceAnnotation], str]:
-    """Give the sentences of one video their boxes (for worker processes).
-
-    Args:
-        task (tuple[str, list[SentenceAnnotation]]): VidOR's file of a video
-            and the video's sentences.
-
-    Returns:
-        list[SentenceAnnotation] or str: The sentences with the target's boxes
-        inside the event, or what is wrong.
-    """
+    """The sentences of a VidOR file with their boxes, or what is wrong."""
     file, group = task
     if file is None:
         return 'missing VidOR annotation'
     try:
-        tracks = read_vidor_tracks(
+        tracks = _read_tracks(
             read_json(file), file, {int(a.track) for a in group})
     except SchemaError as e:
         return str(e)
@@ -153,24 +144,12 @@ def attach_tracks(
     return out
 
 
-def read_vidor_tracks(data: Any, file: str,
-                      targets: Iterable[int]) -> Tracks:
-    """Boxes of some objects of one VidOR video.
+def _read_tracks(data: Any, file: str, wanted: Set[int]) -> Tracks:
+    """Frames, (N, ), and boxes, (N, 4), of some objects of a VidOR file.
 
-    Args:
-        data (Any): Content of the VidOR file.
-        file (str): Its name, for messages.
-        targets (Iterable[int]): Objects wanted.
-
-    Returns:
-        dict[int, tuple[np.ndarray, np.ndarray]]: Frames, (N, ), and boxes,
-        (N, 4), xyxy pixels, of every target; an object without a box in some
-        frames has gaps, one without any box is empty.
-
-    Raises:
-        SchemaError: If the file is not as documented.
+    An object without a box in some frames has gaps; one without any box is
+    empty.
     """
-    wanted = set(targets)
     frames: Dict[int, list] = {target: [] for target in wanted}
     boxes: Dict[int, list] = {target: [] for target in wanted}
     try:

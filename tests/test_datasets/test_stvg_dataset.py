@@ -143,7 +143,7 @@ def test_a_wrong_sentence_is_named(sentence, what, build):
     (dict(videos=[dict(sentences=[])]), "'path' is missing"),
     (dict(videos=[dict(path='a.mp4')]), "'sentences' is missing"),
     (dict(videos=[dict(path='a.mp4', sentences=3)]), 'sentences'),
-    (dict(videos=[dict(path=3, sentences=[])]), 'not a sentence'),
+    (dict(videos=[dict(path=3, sentences=[])]), '3 is not a file name'),
     (video(FULL, fps=0), 'positive'),
     (video(FULL, num_frames=2.5), 'whole'),
     (video(FULL, frames=3), 'unknown keys'),

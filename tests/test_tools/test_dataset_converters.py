@@ -185,3 +185,43 @@ def test_check_annotations_command(test_data, tmp_path, run):
     status, said = run('check_annotations.py', tmp_path / 'r.json',
                        '--videos', tmp_path)
     assert status == 1 and 'missing video' in said
+
+
+FILMS = """
+from costa_mm.datasets import BaseSTVGDataset, SentenceAnnotation
+from costa_mm.registry import DATASETS
+
+
+@DATASETS.register_module(force=True)
+class FilmsForTest(BaseSTVGDataset):
+
+    def parse_data_info(self, key, entry):
+        return [SentenceAnnotation(key, key, key, entry['text'], span=(4, 6),
+                                   frame_ids=[4, 5], boxes=entry['boxes'])]
+"""
+
+
+def test_a_class_of_ones_own_has_checker_and_converter(
+        tmp_path, run, monkeypatch):
+    (tmp_path / 'films_for_test.py').write_text(FILMS)
+    monkeypatch.syspath_prepend(tmp_path)
+    write_video(tmp_path / 'a.mp4')
+    good, ann = dict(text='a man', boxes=[[1, 2, 30, 40]] * 2), tmp_path / 'f'
+    ann.write_text(json.dumps({'a.mp4': good, 'b.mp4': 3, 'c.mp4': {}}))
+    own_class = ('--custom-imports', 'films_for_test')
+    status, said = run('check_annotations.py', ann, '--videos', tmp_path,
+                       '--dataset-type', 'FilmsForTest', *own_class)
+    assert status == 1
+    assert 'error: b.mp4: TypeError' in said
+    assert "error: c.mp4: the key 'text' is missing; fix: write" in said
+    assert 'skipped: c.mp4: missing video' in said
+    assert 'FilmsForTest, 1 sentences, 2 errors, 2 skipped' in said
+    out = tmp_path / 'out.json'
+    run('convert_dataset.py', 'FilmsForTest', ann, tmp_path, '--out', out,
+        '--workers', 1, *own_class)
+    assert len(json.loads(out.read_text())['videos']) == 1
+    status, said = run('check_annotations.py', out, '--videos', tmp_path,
+                       '--open')
+    assert status == 0 and 'STVGDataset, 1 sentences, 0 errors' in said
+    status, said = run('check_annotations.py', ann, '--dataset-type', 'Gone')
+    assert status == 1 and "no dataset class 'Gone'" in said
