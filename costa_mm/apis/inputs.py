@@ -4,6 +4,7 @@ import numbers
 import os
 import re
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Iterator, List, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
@@ -17,9 +18,6 @@ Video = Union[str, os.PathLike, np.ndarray, Sequence[np.ndarray]]
 Videos = Union[Video, Sequence[Video]]
 Sentences = Union[str, Sequence[str], Sequence[Sequence[str]]]
 
-# Frames held at a time while a whole video is read; every chunk is decoded
-# from the key frame before it, so small chunks cost time.
-CHUNK_BYTES = 2**29
 TAIL_TOLERANCE = 3
 
 
@@ -143,12 +141,8 @@ class VideoSource:
             factors=None)
 
     def iter_frames(self) -> Iterator[np.ndarray]:
-        """All frames, (H, W, 3), a few decoded at a time."""
-        info = self.info
-        step = max(1, CHUNK_BYTES // (info.width * info.height * 3))
-        for first in range(0, info.num_frames, step):
-            last = min(first + step, info.num_frames)
-            yield from self.reader.read(self.path, np.arange(first, last))
+        """All frames, (H, W, 3), one after the other."""
+        return islice(self.reader.stream(self.path), self.info.num_frames)
 
 
 def list_videos(inputs: Videos) -> List[Union[str, np.ndarray]]:

@@ -1,6 +1,7 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Pictures and files of results."""
 import os
+from itertools import count
 from typing import Dict, List, Sequence
 
 import numpy as np
@@ -104,10 +105,8 @@ def write_tube_video(path: str, source: VideoSource,
         num_frames=info.num_frames,
         tracks=tracks_of(results),
         fps=source.seconds)
-    frames = (
-        painter.draw(frame, i)
-        for i, frame in enumerate(source.iter_frames()))
-    write_video(path, frames, info.fps or DEFAULT_FPS)
+    pictures = painter.pictures(source.iter_frames(), count())
+    write_video(path, pictures, info.fps or DEFAULT_FPS)
 
 
 def check_outputs(folder: str, sources: Sequence[VideoSource]) -> None:

@@ -27,8 +27,9 @@ Chunk = Tuple[str, int, int]
 
 #: One thread makes the bits reproducible; the rest makes decoding cheap.
 ENCODING = dict(
+    preset='veryfast',
     options=dict(tune='fastdecode', g='12', bf='0', threads='1'),
-    faststart=False)
+    web=False)
 
 #: Endings of the files per split and what each holds of a sample.
 RECORDS = {

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 
 from costa_mm.utils.frames import FrameClock
-from .attention import overlay_attention
 from .contact_sheet import contact_sheet, pick_frames
 from .tracks import TubeTrack
 
@@ -68,17 +67,13 @@ def attention_sheet(frames: Sequence[np.ndarray],
     if len(attention) != len(frames):
         raise ValueError(f'{len(frames)} frames with {len(attention)} '
                          'attention maps')
-    top = float(np.max(attention))
-    seen = [
-        overlay_attention(frame, weights, vmax=top)
-        for frame, weights in zip(frames, attention)
-    ]
     layout = dict(num_frames=num_frames, fps=fps, columns=len(frames),
                   tile_width=tile_width)
     unnamed = [TubeTrack(t.tube, '', '', t.color, t.dashed) for t in tracks]
     rows = [
         contact_sheet(frames, frame_ids, tracks, **layout),
-        contact_sheet(seen, frame_ids, unnamed, **layout)
+        contact_sheet(frames, frame_ids, unnamed, attention=attention,
+                      **layout)
     ]
     if timeline is not None:
         rows.append(_fit_width(timeline, rows[0].shape[1]))

@@ -10,6 +10,7 @@ from .tracks import Color, TubeTrack
 
 BACKGROUND: Color = (24, 26, 30)
 TEXT: Color = (232, 234, 238)
+MAX_ROWS = 24
 
 
 def blank_strip(height: int, width: int) -> np.ndarray:
@@ -23,7 +24,7 @@ def caption_strip(tracks: Sequence[TubeTrack], width: int,
 
     Args:
         tracks (Sequence[:obj:`TubeTrack`]): Those without a sentence are left
-            out.
+            out, and those for which ``MAX_ROWS`` lines have no room.
         width (int): Width of the strip in pixels.
         font (int): Font size in pixels.
 
@@ -48,10 +49,12 @@ def caption_strip(tracks: Sequence[TubeTrack], width: int,
 def _rows(tracks: Sequence[TubeTrack], width: int,
           font: int) -> List[Tuple[str, Optional[Color]]]:
     """Lines of text; the first of every sentence has a colour."""
+    told = [track for track in tracks if track.sentence]
     rows: List[Tuple[str, Optional[Color]]] = []
-    for track in tracks:
-        if track.sentence:
-            lines = wrap_text(track.sentence, font, width)
-            rows += [(line, None if i else track.color)
-                     for i, line in enumerate(lines)]
+    for i, track in enumerate(told):
+        if len(rows) >= MAX_ROWS:
+            return rows + [(f'and {len(told) - i} more', None)]
+        lines = wrap_text(track.sentence, font, width)
+        rows += [(line, None if j else track.color)
+                 for j, line in enumerate(lines)]
     return rows

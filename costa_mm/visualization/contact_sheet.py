@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from costa_mm.utils.frames import FrameClock, seconds_at
+from .attention import overlay_attention
 from .caption import BACKGROUND, TEXT, blank_strip, caption_strip
 from .painter import TubePainter
 from .text import line_height, put_text
@@ -13,6 +14,7 @@ from .tracks import TubeTrack
 
 FONT = 15
 GAP = 6
+MAX_HEIGHT = 2.5  # of a tile, in its widths
 
 
 def pick_frames(num_frames: int,
@@ -51,7 +53,8 @@ def contact_sheet(frames: Sequence[np.ndarray],
                   num_frames: int,
                   fps: Optional[FrameClock] = None,
                   columns: int = 4,
-                  tile_width: int = 320) -> np.ndarray:
+                  tile_width: int = 320,
+                  attention: Optional[np.ndarray] = None) -> np.ndarray:
     """Tiles of some frames with their boxes, under the sentences.
 
     A tile inside a span has a bar in the tube's colour below it, so that the
@@ -65,7 +68,10 @@ def contact_sheet(frames: Sequence[np.ndarray],
         fps (float or np.ndarray, optional): Frames per second, or when
             each frame is shown (``FrameClock``), for the tiles' times.
         columns (int): Tiles in a row.
-        tile_width (int): Width of a tile in pixels.
+        tile_width (int): Width of a tile in pixels; a tall frame is shrunk
+            to ``MAX_HEIGHT`` widths and stands in the middle.
+        attention (np.ndarray, optional): Weights that are laid over the
+            frames, (T, h, w), all on one scale.
 
     Returns:
         np.ndarray: RGB picture, uint8.
@@ -75,15 +81,22 @@ def contact_sheet(frames: Sequence[np.ndarray],
     """
     if not len(frames) or len(frames) != len(frame_ids):
         raise ValueError(f'{len(frames)} frames with {len(frame_ids)} numbers')
+    height, width = frames[0].shape[:2]
     painter = TubePainter(
-        frame_shape=frames[0].shape[:2],
+        frame_shape=(height, width),
         num_frames=num_frames,
         tracks=tracks,
-        scale=tile_width / frames[0].shape[1],
+        scale=tile_width * min(1 / width, MAX_HEIGHT / height),
         caption=False)
+    pictures = map(painter.fit, frames)
+    if attention is not None:
+        top = float(np.max(attention))
+        pictures = (
+            overlay_attention(picture, weights, vmax=top)
+            for picture, weights in zip(pictures, attention))
     tiles = [
-        _tile(painter, frame, int(i), fps)
-        for frame, i in zip(frames, frame_ids)
+        _tile(painter, picture, int(i), fps, tile_width)
+        for picture, i in zip(pictures, frame_ids)
     ]
     blank = np.full_like(tiles[0], BACKGROUND)
     columns = min(columns, len(tiles))
@@ -99,9 +112,14 @@ def contact_sheet(frames: Sequence[np.ndarray],
     return np.concatenate([head, sheet])
 
 
-def _tile(painter: TubePainter, frame: np.ndarray, frame_id: int,
-          fps: Optional[FrameClock]) -> np.ndarray:
-    picture = painter.draw_boxes(frame, frame_id)
+def _tile(painter: TubePainter, picture: np.ndarray, frame_id: int,
+          fps: Optional[FrameClock], width: int) -> np.ndarray:
+    picture = picture.copy()
+    painter.paint(picture, frame_id)
+    spare = max(0, width - picture.shape[1])
+    picture = cv2.copyMakeBorder(
+        picture, 0, 0, spare // 2, spare - spare // 2, cv2.BORDER_CONSTANT,
+        value=BACKGROUND)
     height = line_height(FONT)
     foot = blank_strip(height, picture.shape[1])
     text = f'{frame_id}'
@@ -124,4 +142,3 @@ def _join(pictures: Sequence[np.ndarray], axis: int) -> np.ndarray:
             cv2.BORDER_CONSTANT, value=BACKGROUND) for p in pictures
     ]
     return np.concatenate(padded, axis=axis)
-

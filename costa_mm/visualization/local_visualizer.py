@@ -1,6 +1,5 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """MMEngine's visualizer for tubes."""
-import os
 import warnings
 from typing import Dict, Optional
 
@@ -10,6 +9,7 @@ from PIL import Image
 
 from costa_mm.registry import VISUALIZERS
 from costa_mm.structures import TubeDataSample
+from costa_mm.utils import atomic_path
 from costa_mm.utils.frames import FrameClock
 from .contact_sheet import contact_sheet, pick_frames
 from .painter import TubePainter
@@ -54,8 +54,8 @@ def timeline_from_sample(data_sample: TubeDataSample,
 def save_image(path: str, image: np.ndarray) -> None:
     """Write an RGB picture, creating its folder; the suffix says the format.
     """
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    Image.fromarray(image).save(path)
+    with atomic_path(path) as part:
+        Image.fromarray(image).save(part)
 
 
 @VISUALIZERS.register_module()
@@ -180,8 +180,8 @@ class TubeLocalVisualizer(Visualizer):
             num_frames=data_sample.num_frames,
             tracks=tracks,
             fps=fps)
-        pictures = (painter.draw(f, int(i)) for f, i in zip(frames, ids))
-        write_video(path, pictures, fps * len(ids) / data_sample.num_frames)
+        write_video(path, painter.pictures(frames, ids),
+                    fps * len(ids) / data_sample.num_frames)
 
 
 def _has_no_window() -> bool:

@@ -1,18 +1,20 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Draws tubes on frames: caption above, time line below, boxes between."""
-from typing import List, Optional, Sequence, Tuple
+from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
 
 from costa_mm.utils.frames import FrameClock, seconds_at
 from .caption import TEXT, blank_strip, caption_strip
-from .text import line_height, put_text, text_width
+from .text import line_height, put_text, shorten, text_width
 from .tracks import Color, TubeTrack
 
 PixelBox = Tuple[int, int, int, int]
 RAIL: Color = (62, 66, 74)
 FAINT = 0.65  # opacity of boxes outside the span
+MIN_WIDTH = 320  # room for words beside a narrow frame, in pixels
+MAX_RAILS = 24
 DASH, GAP = 8, 6
 
 
@@ -22,7 +24,10 @@ class TubePainter:
     The picture is the frame, enlarged if it is small, with a strip above that
     holds the sentences and a strip below with one time line per tube: the
     span is the coloured part, the white mark is now.  Inside the span a box
-    is solid and thick, outside it is thin and faint.
+    is solid and thick, outside it is thin and faint.  A frame narrower than
+    ``MIN_WIDTH`` stands in the middle; of more than ``MAX_RAILS`` tubes only
+    so many have a time line.  So no picture is larger than its limits,
+    whatever the shape of the video.
 
     Args:
         frame_shape (tuple[int, int]): Height and width of the video.
@@ -64,14 +69,15 @@ class TubePainter:
             max_side / max(height, width))
         # H.264 in yuv420p needs even sizes.
         self.size = (_even(height * self.scale), _even(width * self.scale))
-        self.font = int(np.clip(self.size[1] / 36, 12, 22))
+        wide = max(self.size[1], MIN_WIDTH)
+        self.font = int(np.clip(wide / 36, 12, 22))
         self.thickness = max(2, round(min(self.size) / 160))
-        head = caption_strip(self.tracks if caption else [], self.size[1],
-                             self.font)
-        self.top = head.shape[0]
+        head = caption_strip(self.tracks if caption else [], wide, self.font)
+        self.top, self.left = len(head), (wide - self.size[1]) // 2
         self.canvas = np.concatenate([
             head,
-            np.zeros((*self.size, 3), np.uint8), self._timeline_strip()
+            np.zeros((self.size[0], wide, 3), np.uint8),
+            self._timeline_strip(wide)
         ])
 
     @property
@@ -79,12 +85,16 @@ class TubePainter:
         """Height and width of the pictures, both even."""
         return self.canvas.shape[:2]
 
-    def draw(self, frame: np.ndarray, frame_id: int) -> np.ndarray:
+    def draw(self,
+             frame: np.ndarray,
+             frame_id: int,
+             out: Optional[np.ndarray] = None) -> np.ndarray:
         """Draw all tubes on one frame.
 
         Args:
             frame (np.ndarray): RGB, (H, W, 3), uint8; not changed.
             frame_id (int): Its number in the video, from 0.
+            out (np.ndarray, optional): Picture to paint over.
 
         Returns:
             np.ndarray: RGB picture of :attr:`shape`, uint8.
@@ -92,23 +102,44 @@ class TubePainter:
         Raises:
             ValueError: If the frame has another size than the video.
         """
-        canvas = self.canvas.copy()
-        canvas[self.top:self.top + self.size[0]] = self.draw_boxes(
-            frame, frame_id)
+        canvas = np.empty_like(self.canvas) if out is None else out
+        np.copyto(canvas, self.canvas)
+        picture = canvas[self.top:self.top + self.size[0],
+                         self.left:self.left + self.size[1]]
+        picture[:] = self.fit(frame)
+        self.paint(picture, frame_id)
         self._draw_now(canvas, frame_id)
         return canvas
 
+    def pictures(self, frames: Iterable[np.ndarray],
+                 frame_ids: Iterable[int]) -> Iterator[np.ndarray]:
+        """What :meth:`draw` gives for each frame, all in one array.
+
+        Yields:
+            np.ndarray: RGB picture, valid until the next one.
+        """
+        canvas = np.empty_like(self.canvas)
+        for frame, frame_id in zip(frames, frame_ids):
+            yield self.draw(frame, int(frame_id), canvas)
+
     def draw_boxes(self, frame: np.ndarray, frame_id: int) -> np.ndarray:
         """The (resized) frame with boxes, without caption and time line."""
+        picture = self.fit(frame).copy()
+        self.paint(picture, frame_id)
+        return picture
+
+    def fit(self, frame: np.ndarray) -> np.ndarray:
+        """A frame of the video at the size at which it is drawn."""
         if frame.shape != (*self.frame_shape, 3) or frame.dtype != np.uint8:
             raise ValueError(f'a frame is {frame.dtype} of {frame.shape}, the '
                              f'video is uint8 of {(*self.frame_shape, 3)}')
-        height, width = self.size
         if frame.shape[:2] == self.size:
-            picture = frame.copy()
-        else:
-            mode = cv2.INTER_AREA if self.scale < 1 else cv2.INTER_CUBIC
-            picture = cv2.resize(frame, (width, height), interpolation=mode)
+            return frame
+        mode = cv2.INTER_AREA if self.scale < 1 else cv2.INTER_CUBIC
+        return cv2.resize(frame, self.size[::-1], interpolation=mode)
+
+    def paint(self, picture: np.ndarray, frame_id: int) -> None:
+        """Draw the boxes of a frame on what :meth:`fit` made of it."""
         seen = [(track, self._place(track.box(frame_id)))
                 for track in self.tracks
                 if track.box(frame_id) is not None]
@@ -118,7 +149,6 @@ class TubePainter:
         for track, box in seen:
             if track.label and track.is_inside(frame_id):
                 tags.append(self._draw_label(picture, track, box, tags))
-        return picture
 
     def _place(self, box: np.ndarray) -> PixelBox:
         """Corners of a box on the resized frame."""
@@ -163,18 +193,18 @@ class TubePainter:
         put_text(picture, track.label, (x + 4, y), self.font, (0, 0, 0))
         return x, y, x + wide, y + high
 
-    def _timeline_strip(self) -> np.ndarray:
+    def _timeline_strip(self, wide: int) -> np.ndarray:
         """One rail per tube with its span in colour, and room for a clock."""
         step, margin = line_height(self.font), self.font // 2
-        strip = blank_strip(
-            _even((len(self.tracks) + 1) * step + 2 * margin), self.size[1])
-        names = [text_width(t.label, self.font) for t in self.tracks]
-        self.rail = (2 * margin + max(names, default=0),
-                     self.size[1] - 2 * margin)
-        for i, track in enumerate(self.tracks):
+        tracks = self.tracks[:MAX_RAILS]
+        strip = blank_strip(_even((len(tracks) + 1) * step + 2 * margin), wide)
+        names = [shorten(t.label, self.font, wide // 3) for t in tracks]
+        longest = max((text_width(n, self.font) for n in names), default=0)
+        self.rail = (2 * margin + longest, wide - 2 * margin)
+        for i, (track, name) in enumerate(zip(tracks, names)):
             middle = margin + i * step + step // 2
-            put_text(strip, track.label, (margin, margin + i * step),
-                     self.font, track.color)
+            put_text(strip, name, (margin, margin + i * step), self.font,
+                     track.color)
             self._draw_rail(strip, middle, (0, self.num_frames), RAIL,
                             max(1, step // 8))
             if track.tube.span is not None:
@@ -200,9 +230,9 @@ class TubePainter:
         step, margin = line_height(self.font), self.font // 2
         top = self.top + self.size[0] + margin
         x = self._at(frame_id + 0.5)
-        end = top + len(self.tracks) * step
+        end = top + len(self.tracks[:MAX_RAILS]) * step
         cv2.line(canvas, (x, top - 2), (x, end), (255, 255, 255), 2)
-        clock = f'frame {frame_id} of {self.num_frames}'
+        clock = f'frame {frame_id} / {self.num_frames - 1}'
         if self.fps is not None:
             now, length = (seconds_at(i, self.fps)
                            for i in (frame_id, self.num_frames))

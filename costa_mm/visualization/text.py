@@ -5,8 +5,9 @@ OpenCV draws ASCII only, so text is rendered by Pillow.  DejaVu Sans, which
 comes with matplotlib, is the default; where it lacks a character of the text,
 the fonts of the machine are searched for one that has more of them.
 """
+import warnings
 from functools import lru_cache
-from typing import FrozenSet, List, Tuple
+from typing import FrozenSet, List, Set, Tuple
 
 import numpy as np
 from matplotlib import font_manager
@@ -15,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 MAX_CHARACTERS = 600
 ELLIPSIS = '…'
+_told: Set[int] = set()  # code points of which no font has been found
 
 
 @lru_cache(maxsize=None)
@@ -42,7 +44,22 @@ def find_font(text: str) -> str:
         lacks = wanted - _coverage(path)
         if len(lacks) < len(missing):
             best, missing = path, lacks
+    _tell_missing(missing)
     return best
+
+
+def _tell_missing(code_points: Set[int]) -> None:
+    """Warn, once per character, of those that no font can draw."""
+    new = sorted(code_points - _told)
+    if new:
+        _told.update(new)
+        shown = ', '.join(f'{chr(c)!r} (U+{c:04X})' for c in new[:5])
+        warnings.warn(
+            f'no installed font has {len(new)} characters of a text on a '
+            f'picture, empty boxes stand for them: {shown}'
+            f'{", ..." if len(new) > 5 else ""}; install a font of that '
+            'script, e.g. the package fonts-noto-cjk or fonts-noto-core',
+            stacklevel=2)
 
 
 @lru_cache(maxsize=64)
@@ -90,7 +107,7 @@ def wrap_text(text: str,
         line, rest = _split_line(rest, size, width)
         lines.append(line)
     if rest:
-        lines[-1] = _shorten(lines[-1] + ELLIPSIS, size, width)
+        lines[-1] = shorten(lines[-1] + ELLIPSIS, size, width)
     return lines or ['']
 
 
@@ -110,11 +127,14 @@ def _split_line(text: str, size: int, width: int) -> Tuple[str, str]:
     return text[:cut].rstrip(), text[cut:].lstrip()
 
 
-def _shorten(text: str, size: int, width: int) -> str:
-    """Drop characters before the final ellipsis until the text fits."""
-    while len(text) > 1 and text_width(text, size) > width:
-        text = text[:-2].rstrip() + ELLIPSIS
-    return text
+def shorten(text: str, size: int, width: int) -> str:
+    """The text, or as much of it as fits before an ellipsis."""
+    if text_width(text, size) <= width:
+        return text
+    text = text.rstrip(ELLIPSIS)
+    while text and text_width(text + ELLIPSIS, size) > width:
+        text = text[:-1].rstrip()
+    return text + ELLIPSIS
 
 
 @lru_cache(maxsize=1024)

@@ -141,8 +141,7 @@ def draw(path: str, frames: np.ndarray, sample: TubeDataSample,
             tracks=tracks,
             fps=sample.fps)
         rate = sample.fps * len(ids) / max(int(ids[-1] - ids[0]), 1)
-        write_video(f'{path}.mp4', (painter.draw(f, int(i))
-                                    for f, i in zip(frames, ids)),
+        write_video(f'{path}.mp4', painter.pictures(frames, ids),
                     max(rate, 1.0))
 
 

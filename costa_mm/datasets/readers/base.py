@@ -2,7 +2,7 @@
 """What every video reader promises."""
 import os
 from abc import ABCMeta, abstractmethod
-from typing import NamedTuple, Optional, Sequence
+from typing import Iterator, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -93,6 +93,19 @@ class BaseVideoReader(metaclass=ABCMeta):
             raise IndexError(f'frame {ids.min()} of {path}: frames count '
                              'from 0')
         return self._read(path, ids)
+
+    def stream(self, path: str) -> Iterator[np.ndarray]:
+        """All frames in order, a few of them in memory at a time.
+
+        Args:
+            path (str): The video file.
+
+        Yields:
+            np.ndarray: RGB frame, (H, W, 3), uint8.
+        """
+        count = self.probe(path).num_frames
+        for first in range(0, count, 16):
+            yield from self.read(path, range(first, min(first + 16, count)))
 
     def times(self, path: str) -> np.ndarray:
         """When each frame is shown, from the presentation times.

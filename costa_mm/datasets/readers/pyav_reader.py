@@ -88,6 +88,7 @@ class PyAVVideo:
         if self.num_threads != 1:  # slices alone rarely give any work
             self.stream.thread_type = 'FRAME'
         self.aspect = pixel_aspect(self.stream)
+        self._matrix = []
         self._begun = False
 
     def __enter__(self) -> 'PyAVVideo':
@@ -182,6 +183,10 @@ class PyAVVideo:
         if not index.seekable:
             self._by_counting(set(ids.tolist()), clip)
         return clip.images
+
+    def all_frames(self) -> Iterator[np.ndarray]:
+        """All frames in order, decoded once."""
+        return map(self._to_rgb, self._decode_all())
 
     def _checked_index(self, ids: np.ndarray) -> FrameIndex:
         index, last = self.index(), int(ids.max())
@@ -345,7 +350,11 @@ class PyAVVideo:
         image = self._reformatter.reformat(
             frame, width=width, height=height, format='rgb24',
             **self._conversion).to_ndarray()
-        return upright(image, display_matrix(frame))
+        # Asked once: a frame whose side data was read belongs to a cycle and
+        # keeps its memory until the garbage collector comes by.
+        if not self._matrix:
+            self._matrix.append(display_matrix(frame))
+        return upright(image, self._matrix[0])
 
 
 @TRANSFORMS.register_module()
@@ -383,6 +392,12 @@ class PyAVReader(BaseVideoReader):
     def _read(self, path: str, ids: np.ndarray) -> np.ndarray:
         with self._video(path) as video:
             return video.frames(ids)
+
+    def stream(self, path: str) -> Iterator[np.ndarray]:
+        """See :meth:`BaseVideoReader.stream`; each frame is decoded once."""
+        self._check_exists(path)
+        with self._video(path) as video:
+            yield from video.all_frames()
 
     def _times(self, path: str) -> np.ndarray:
         with self._video(path) as video:
