@@ -186,7 +186,7 @@ class PyAVVideo:
 
     def all_frames(self) -> Iterator[np.ndarray]:
         """All frames in order, decoded once."""
-        return map(self._to_rgb, self._decode_all())
+        return map(self._to_rgb, self.decode_all())
 
     def _checked_index(self, ids: np.ndarray) -> FrameIndex:
         index, last = self.index(), int(ids.max())
