@@ -2,6 +2,7 @@
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import ColorRange, Colorspace
 
 from costa_mm.visualization import write_video
 
@@ -41,6 +42,14 @@ def test_colours_are_not_swapped(tmp_path):
     with av.open(str(tmp_path / 'a.mp4')) as container:
         frame = next(container.decode(video=0)).to_ndarray(format='rgb24')
     assert frame[..., 0].mean() > 180 and frame[..., 1:].mean() < 20
+
+
+def test_file_names_its_colours(tmp_path, frames):
+    write_video(tmp_path / 'a.mp4', frames, 10)
+    with av.open(str(tmp_path / 'a.mp4')) as container:
+        context = container.streams.video[0].codec_context
+        assert context.colorspace == Colorspace.ITU601
+        assert context.color_range == ColorRange.MPEG
 
 
 @pytest.mark.parametrize('make, fps, message', [

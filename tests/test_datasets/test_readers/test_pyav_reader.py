@@ -1,4 +1,5 @@
 # Copyright (c) costa_mm authors. All rights reserved.
+import gc
 import os
 import shutil
 
@@ -172,3 +173,33 @@ def test_without_decord_pyav_reads(clip, monkeypatch):
             DecordReader(exact=False).read(str(clip), [7])
     finally:
         has_decord.cache_clear()
+
+
+@pytest.mark.parametrize('name, codec, options', [
+    ('a.mp4', 'libx264', dict(g='12', bf='2')),
+    ('a.mkv', 'libx264', {'x264-params': 'open-gop=1:keyint=12:bframes=3'}),
+    ('a.avi', 'mpeg4', dict(g='9')),
+])
+def test_a_stream_is_every_frame_in_order(name, codec, options, tmp_path):
+    path = str(write_video(tmp_path / name, codec=codec, options=options))
+    for reader in READERS:
+        count = reader.probe(path).num_frames
+        frames = list(reader.stream(path))
+        assert len(frames) == count
+        assert (np.stack(frames) == reader.read(path, range(count))).all()
+    with pytest.raises(FileNotFoundError, match='b.mp4'):
+        next(reader.stream('b.mp4'))
+
+
+def test_read_frames_are_freed_without_the_garbage_collector(tmp_path):
+    path = write_video(tmp_path / 'a.mp4', size=(320, 480))
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in PyAVReader().stream(str(path)):
+            pass
+        cycles = sum(
+            type(o).__name__ == 'SideDataContainer' for o in gc.get_objects())
+    finally:
+        gc.enable()
+    assert cycles <= 1
