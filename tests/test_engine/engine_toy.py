@@ -2,6 +2,7 @@
 """A small real training: draws, dropout, EMA, workers, schedulers."""
 import os
 import os.path as osp
+import runpy
 import signal
 import sys
 import time
@@ -261,6 +262,22 @@ def train_rank(rank: int, world: int, port: int, work_dir, *args,
     train(work_dir, *args, launcher='pytorch', **changes)
     torch.save(keep['runner'].model.module.state_dict(),
                osp.join(work_dir, f'rank{rank}.pth'))
+
+
+
+def run_tool(rank: int, world: int, port: int, log, tool, *args) -> None:
+    """A tool's ``main`` as one of several gloo processes; ``log`` hears it."""
+    os.environ.update(
+        RANK=str(rank),
+        LOCAL_RANK=str(rank),
+        WORLD_SIZE=str(world),
+        MASTER_ADDR='127.0.0.1',
+        MASTER_PORT=str(port))
+    with open(log, 'w') as f:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(f.fileno(), stream.fileno())
+    sys.argv = [str(tool), *map(str, args)]
+    runpy.run_path(str(tool))['main']()
 
 
 PLAIN = {

@@ -1,10 +1,8 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """What tools/test.py writes, by one process and by two."""
 import json
-import os
 import runpy
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -19,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / 'tests' / 'test_engine')]
 
 import engine_costa  # noqa: E402
+import engine_toy  # noqa: E402
 
 BROKEN = 'val_00003'
 
@@ -65,23 +64,27 @@ def run(files, monkeypatch, tmp_path):
     return call
 
 
-def test_two_processes_skip_an_unreadable_video(run, files, tmp_path):
+def test_two_processes_skip_an_unreadable_video(run, files, launch, tmp_path):
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         port = s.getsockname()[1]
-    env = dict(os.environ, PORT=str(port), PYTHON=sys.executable)
-    env.pop('LOCAL_RANK', None)
     outs = {
         n: [tmp_path / f'{n}_tubes.json', tmp_path / f'{n}_metrics.json']
         for n in ('one', 'two')
     }
-    done = subprocess.run([
-        'bash', str(ROOT / 'tools' / 'dist_test.sh'), *files, '2',
-        '--work-dir', str(tmp_path), '--out', str(outs['two'][0]),
-        '--metrics-out', str(outs['two'][1])
-    ], env=env, capture_output=True, text=True, timeout=900)
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said
+    # as tools/dist_test.sh starts them
+    logs = [tmp_path / f'{rank}.log' for rank in range(2)]
+    ranks = [
+        launch(engine_toy.run_tool, rank, 2, port, log,
+               ROOT / 'tools' / 'test.py', *files, '--launcher', 'pytorch',
+               '--work-dir', tmp_path, '--out', outs['two'][0],
+               '--metrics-out', outs['two'][1])
+        for rank, log in enumerate(logs)
+    ]
+    for process in ranks:
+        process.join(900)
+    said = ''.join(log.read_text() for log in logs)
+    assert [process.exitcode for process in ranks] == [0, 0], said
     assert 'skipped (1 so far in this process)' in said and BROKEN in said
     assert '1 of 5 samples were not evaluated' in said
     run('--out', outs['one'][0], '--metrics-out', outs['one'][1])
