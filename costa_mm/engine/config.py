@@ -129,6 +129,16 @@ def settle_workers(loader: dict) -> dict:
     return {**loader, 'persistent_workers': False}
 
 
+def _check_text(name: str, path: str) -> None:
+    """Refuse a name that logs and checkpoints cannot hold as text."""
+    try:
+        path.encode()
+    except UnicodeEncodeError as e:
+        raise ValueError(f'{name} {path!r} is not UTF-8, and its name could '
+                         'not be written into logs and checkpoints: choose '
+                         'another one with --work-dir') from e
+
+
 def read_config(path: str,
                 *,
                 options: Optional[dict] = None,
@@ -167,6 +177,7 @@ def read_config(path: str,
         cfg.work_dir = osp.join('work_dirs', osp.splitext(
             osp.basename(path))[0])
     check_folder('the work folder', cfg.work_dir)
+    _check_text('the work folder', cfg.work_dir)
     cfg.setdefault('default_scope', 'costa_mm')
     return cfg
 

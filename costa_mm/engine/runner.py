@@ -184,7 +184,8 @@ class STVGRunner(Runner):
             whole=strict or self._resume or not training,
             revise_keys=revise_keys)
         self._has_loaded = True
-        self.logger.info(f'Load checkpoint from {filename}')
+        shown = filename.encode('utf-8', 'backslashreplace').decode()
+        self.logger.info(f'Load checkpoint from {shown}')
         return checkpoint
 
 

@@ -7,6 +7,8 @@ from typing import Dict, Optional, Tuple, Union
 
 import numpy as np
 
+from costa_mm.utils.files import write_json
+
 QUERY_TYPES = ('declarative', 'interrogative')
 
 
@@ -163,10 +165,6 @@ def dump_tubes(tubes: Dict[str, Tube],
 
     The file appears whole or not at all.
     """
-    path = os.path.abspath(path)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    text = json.dumps({k: v.to_dict() for k, v in tubes.items()})
-    temporary = f'{path}.{os.getpid()}.tmp'
-    with open(temporary, 'w', encoding='utf-8') as f:
-        f.write(text)
-    os.replace(temporary, path)
+    write_json({k: v.to_dict() for k, v in tubes.items()},
+               path,
+               ensure_ascii=True)

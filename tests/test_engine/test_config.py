@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from torch.utils.data import DataLoader
 
 import costa_mm
 from costa_mm.engine.config import (build_runner, check_config, enable_amp,
@@ -60,6 +61,28 @@ def test_own_variables_are_free(config):
 def test_options_that_name_nothing(config):
     with pytest.raises(KeyError, match='modle.depth.*mean .model'):
         read_config(config, options={'modle.depth': 2})
+
+
+@pytest.mark.parametrize('split', ['train', 'val', 'test'])
+def test_no_workers_work_with_any_config(config, split):
+    options = {f'{split}_dataloader': dict(
+        num_workers=2, persistent_workers=True, prefetch_factor=4, timeout=9)}
+    cfg = read_config(config, options=options)
+    assert cfg[f'{split}_dataloader'].prefetch_factor == 4
+    options[f'{split}_dataloader.num_workers'] = 0
+    loader = read_config(config, options=options)[f'{split}_dataloader']
+    DataLoader([0], **loader)
+    assert loader == dict(num_workers=0, persistent_workers=False)
+
+
+def test_places_of_work(config, tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(NotADirectoryError, match='the work folder .*file'):
+        read_config(config, work_dir=str(tmp_path / 'file'))
+    with pytest.raises(ValueError, match='is not UTF-8'):
+        read_config(config, work_dir=os.fsdecode(b'caf\xe9'))
+    with pytest.raises(ValueError, match='is no name'):
+        read_config(config, options={'work_dir': 'a\0b'})
 
 
 def test_missing_file():

@@ -174,6 +174,42 @@ def test_two_processes(config, tool, tmp_path):
     assert one['toy/score'] == pytest.approx(two['toy/score'], abs=1e-6)
 
 
+@pytest.mark.parametrize('name', ['dist_train.sh', 'dist_test.sh'])
+def test_a_port_in_use(name, config):
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        s.listen()
+        port = s.getsockname()[1]
+        args = [config, '1'] if 'train' in name else [config, 'a.pth', '1']
+        done = subprocess.run(
+            ['bash', str(ROOT / 'tools' / name), *args],
+            env=dict(os.environ, PORT=str(port)),
+            capture_output=True,
+            text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f'PORT {port} is in use')
+
+
+def test_what_cannot_be_written_is_told_first(tool, config, tmp_path):
+    checkpoint = tmp_path / 'a.pth'
+    checkpoint.touch()  # nothing of it is read
+    (tmp_path / 'file').touch()
+    for option, value, error in (
+            ('--out', tmp_path, IsADirectoryError),
+            ('--out', tmp_path / 'file' / 'x.json', NotADirectoryError),
+            ('--metrics-out', tmp_path, IsADirectoryError),
+            ('--metrics-out', 'a\ud83d.json', ValueError),
+            ('--show-dir', tmp_path / 'file', NotADirectoryError),
+            ('--work-dir', tmp_path / 'file', NotADirectoryError)):
+        with pytest.raises(error, match=option if 'work' not in option
+                           else 'the work folder'):
+            tool('test.py', config, checkpoint, option, value)
+    with pytest.raises(IsADirectoryError, match='is a folder, not a checkp'):
+        tool('test.py', config, tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        'a.pth', 'file', 'toy.py']
+
+
 def test_shells_say_how_they_are_used():
     for name in ('dist_train', 'dist_test', 'slurm_train', 'slurm_test'):
         done = subprocess.run(

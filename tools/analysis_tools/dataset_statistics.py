@@ -1,7 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Spans, boxes and sentences of a split: figures and a page of plots."""
 import argparse
-import json
 import os
 from collections import Counter
 from typing import Dict, List
@@ -12,6 +11,7 @@ from mmengine.config import Config, DictAction
 
 from costa_mm.registry import DATASETS
 from costa_mm.utils.configs import first_dataset
+from costa_mm.utils.files import atomic_path, write_json
 
 matplotlib.use('Agg')
 
@@ -89,7 +89,8 @@ def plot(values: Dict[str, List[float]], title: str, path: str) -> None:
         axis.spines[['top', 'right']].set_visible(False)
     figure.suptitle(title)
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    with atomic_path(path) as part:
+        figure.savefig(part, dpi=110)
     plt.close(figure)
 
 
@@ -110,8 +111,7 @@ def main() -> None:
         statistics=summarise(values))
     os.makedirs(args.out_dir, exist_ok=True)
     path = os.path.join(args.out_dir, args.split)
-    with open(f'{path}.json', 'w') as f:
-        json.dump(summary, f, indent=1)
+    write_json(summary, f'{path}.json', indent=1)
     plot(values, f'{args.config}, {args.split}: {len(infos)} samples',
          f'{path}.png')
     print(f"{summary['samples']} samples, {summary['videos']} videos, query "
