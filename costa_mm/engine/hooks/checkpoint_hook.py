@@ -145,8 +145,8 @@ class AtomicCheckpointHook(CheckpointHook):
             self.keep_ckpt_ids = deque(self.keep_ckpt_ids)
         if self._resumed_ranks is not None:
             self.last_ckpt = runner.message_hub.runtime_info.get('last_ckpt')
-            restore_rank_state(runner, self._resumed_ranks,
-                               osp.dirname(runner._load_from or ''))
+            path = runner._load_from or self.last_ckpt or ''
+            restore_rank_state(runner, self._resumed_ranks, osp.dirname(path))
             self._resumed_ranks = None
 
     # -------------------------------------------------------------- saving

@@ -30,6 +30,8 @@ def outlive(numbers: Sequence[int]) -> None:
         numbers (Sequence[int]): The signals.
     """
     if not hasattr(signal, 'sigwaitinfo'):  # macOS
+        if signal.SIGINT in numbers:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         return
     parent = multiprocessing.parent_process().pid
     # threads started from here on, which is all of them, inherit the mask
