@@ -17,6 +17,7 @@ class TubeDataSample(BaseDataElement):
     - ``frame_ids`` (np.ndarray): sampled source frames, (T, ), int64
     - ``sentence`` (str), ``qtype`` (str or None), ``factors`` (dict or None)
     - ``flip`` (bool): whether the frames are mirrored
+    - ``subject`` (str): whom or what the sentence is about, where it is known
     - ``draw`` (float): a number in [0, 1) that depends on seed, epoch and
       sample only; training samples have it
 
@@ -28,6 +29,8 @@ class TubeDataSample(BaseDataElement):
       the frame lies inside the event
     - ``gt_span`` (Tensor): (2, ), int64, first and last sampled frame of the
       event, both inclusive; absent if no sampled frame lies in it
+    - ``gt_appearance_labels``, ``gt_motion_labels`` (Tensor): (n, ), int64,
+      numbers of the attributes that the target has (TA-STVG)
     - ``gt_tube`` (:obj:`Tube`): in frames and pixels of the source video
 
     Prediction:

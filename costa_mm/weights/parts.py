@@ -28,6 +28,12 @@ PARTS: Dict[str, WeightSource] = dict(
         size='113 MB',
         licence='Apache-2.0',
         page='https://github.com/open-mmlab/mmaction2'),
+    # Video Swin-T, trained on Kinetics-400 from ImageNet-1k
+    video_swin_tiny_kinetics400=WeightSource(
+        'https://github.com/SwinTransformer/storage/releases/download/v1.0.4/'
+        'swin_tiny_patch244_window877_kinetics400_1k.pth',
+        licence='Apache-2.0',
+        page='https://github.com/SwinTransformer/Video-Swin-Transformer'),
     # torchvision's ResNet-101, trained on ImageNet
     resnet101_imagenet=WeightSource(
         'https://download.pytorch.org/models/resnet101-63fe2227.pth',
@@ -65,7 +71,7 @@ def read_part(weights: str,
         layout (str, optional): What MDETR is to give: 'mdetr_costa',
             'mdetr_stcat' or 'mdetr_tubedetr'.
         prefix (str, optional): For a classifier's backbone: where it goes,
-            'backbone.spatial.' or 'backbone.temporal.'.
+            'backbone.spatial.', 'backbone.temporal.' or 'backbone.motion.'.
         key (str, optional): Where the weights are in the file, see
             :func:`pick_weights`.
 

@@ -65,10 +65,11 @@ def fit_time(value: Tensor, shape: Sequence[int]) -> Tensor:
 
     A 2D weight, or one of a single frame (SlowOnly), is repeated over time
     and divided by its length, so that a still video gives what the image
-    gives (I3D's inflation).
+    gives (I3D's inflation).  For a single frame, a longer one is summed over
+    time, which gives a still video the same (Video Swin's patches).
 
     Args:
-        value (Tensor): (O, I, h, w) or (O, I, 1, h, w).
+        value (Tensor): (O, I, h, w) or (O, I, t', h, w).
         shape (Sequence[int]): Shape wanted, (O, I, t, h, w).
 
     Returns:
@@ -81,6 +82,9 @@ def fit_time(value: Tensor, shape: Sequence[int]) -> Tensor:
             and shape[2] > 1):
         grown = value.expand(-1, -1, shape[2], -1, -1) / shape[2]
         return grown.clone() if grown.shape == shape else value
+    if len(shape) == 5 and value.dim() == 5 and shape[2] == 1:
+        summed = value.sum(2, keepdim=True)
+        return summed if summed.shape == shape else value
     return value
 
 

@@ -11,7 +11,8 @@ from .base import ClipTransform
 
 META_KEYS = ('sample_id', 'video_path', 'video_id', 'num_frames', 'fps',
              'ori_shape', 'img_shape', 'segment', 'frame_ids', 'sentence',
-             'qtype', 'factors', 'flip', 'draw')
+             'qtype', 'factors', 'flip', 'draw', 'subject')
+LABEL_KEYS = ('gt_appearance_labels', 'gt_motion_labels')
 
 
 @TRANSFORMS.register_module()
@@ -26,6 +27,7 @@ class PackSTVGInputs(ClipTransform):
 
     - imgs
     - gt_boxes, gt_box_mask, gt_span, gt_tube (optional)
+    - gt_appearance_labels, gt_motion_labels (optional)
     - those of ``meta_keys``, where they exist
 
     Modified Keys:
@@ -57,5 +59,8 @@ class PackSTVGInputs(ClipTransform):
             sample.gt_span = torch.tensor(results['gt_span'])
         if results.get('gt_tube') is not None:
             sample.gt_tube = results['gt_tube']
+        for key in LABEL_KEYS:
+            if key in results:
+                sample.set_data({key: torch.from_numpy(results[key])})
         inputs = torch.from_numpy(imgs).permute(0, 3, 1, 2)
         return dict(inputs=inputs, data_samples=sample)

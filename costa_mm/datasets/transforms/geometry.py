@@ -87,26 +87,33 @@ class FlipWithText(ClipTransform):
 
     Args:
         prob (float): Probability of a flip.
+        exchange_words (bool): Whether words are mirrored too; the published
+            loaders of STCAT and its successors leave them.
     """
 
-    def __init__(self, *, prob: float = 0.5) -> None:
+    def __init__(self,
+                 *,
+                 prob: float = 0.5,
+                 exchange_words: bool = True) -> None:
         self.prob = prob
+        self.exchange_words = exchange_words
 
     def transform(self, results: dict) -> dict:
         """Mirror, or leave the sample as it is."""
         if results['rng'].random() < self.prob:
-            self.flip(results)
+            self.flip(results, self.exchange_words)
         return results
 
     @staticmethod
-    def flip(results: dict) -> None:
-        """Mirror frames, boxes and words of ``results``."""
+    def flip(results: dict, exchange_words: bool = True) -> None:
+        """Mirror frames, boxes and, where wished, words of ``results``."""
         imgs = results['imgs']
         out = np.empty_like(imgs)
         for i, img in enumerate(imgs):
             cv2.flip(img, 1, dst=out[i])
         results['imgs'] = out
-        results['sentence'] = mirror_words(results['sentence'])
+        if exchange_words:
+            results['sentence'] = mirror_words(results['sentence'])
         results['flip'] = not results.get('flip', False)
         if 'gt_boxes' in results:
             width = results['img_shape'][1]
@@ -175,8 +182,7 @@ class ResizeClip(ClipTransform):
         """Resize frames and boxes."""
         height, width = self.new_shape(results)
         old_height, old_width = results['img_shape']
-        results['imgs'] = resize_frames(results['imgs'], height, width,
-                                        self.interpolation)
+        results['imgs'] = self.resize(results['imgs'], height, width)
         results['img_shape'] = (height, width)
         if 'gt_boxes' in results:
             factor = np.array(
@@ -184,6 +190,10 @@ class ResizeClip(ClipTransform):
                 dtype=np.float32)
             results['gt_boxes'] = results['gt_boxes'] * factor
         return results
+
+    def resize(self, imgs: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Frames (T, H, W, 3), uint8, to (T, height, width, 3)."""
+        return resize_frames(imgs, height, width, self.interpolation)
 
     def new_shape(self, results: dict) -> Tuple[int, int]:
         """Height and width to resize to; draws the short side."""

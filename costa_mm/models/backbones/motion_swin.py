@@ -47,14 +47,19 @@ class MotionSwin(SwinTransformer3D):
                              f'shortened: patch_size={tuple(patch_size)}')
         self.frozen = frozen
         self.drop_path_when_frozen = drop_path_when_frozen
-        super().__init__(
-            arch=arch,
-            patch_size=patch_size,
-            drop_path_rate=drop_path_rate,
-            **{
-                'pretrained2d': False,
-                **kwargs
-            })
+        # mmaction2 asks a tensor for numbers, which shapes without memory
+        # cannot say
+        device = torch.get_default_device()
+        with torch.device('cpu'):
+            super().__init__(
+                arch=arch,
+                patch_size=patch_size,
+                drop_path_rate=drop_path_rate,
+                **{
+                    'pretrained2d': False,
+                    **kwargs
+                })
+        self.to(device)
         for index in self.out_indices:
             setattr(self, f'norm{index}', nn.Identity())
         if frozen:

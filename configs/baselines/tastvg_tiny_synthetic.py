@@ -1,0 +1,28 @@
+# TA-STVG on the synthetic benchmark with CoSTA-tiny's data, schedule, text
+# encoder, 2D pathway and sizes.  The set has no attribute labels.
+_base_ = './cgstvg_tiny_synthetic.py'
+model = dict(
+    text_encoder=dict(type='SubjectTextEncoder'),
+    head=dict(
+        _delete_=True,
+        type='TASTVGHead',
+        embed_dims=64,
+        num_layers=2,
+        num_heads=4,
+        feedforward_channels=128,
+        dropout=0.,
+        span_dropout=0.,
+        time_in_content=True,
+        anchor_prior=(0.5, 0.5, 0.3, 0.3),
+        frame_threshold=0.5,
+        loss_attributes_appearance=None,
+        loss_attributes_motion=None,
+        loss_bbox=dict(type='mmdet.L1Loss', loss_weight=15.),
+        loss_giou=dict(type='mmdet.GIoULoss', loss_weight=8.),
+        loss_span=dict(
+            type='SpanKLLoss',
+            sigma=1.,
+            direction='true_pred',
+            loss_weight=5.),
+        loss_attend_dec=dict(type='AttendanceLoss', loss_weight=10.),
+        loss_cell=dict(type='CellAttentionLoss', loss_weight=10.)))
