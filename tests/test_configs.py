@@ -12,7 +12,7 @@ import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
-from tiny_model import BASE, C, make_batch, text_cfg
+from tiny_model import BASE, C, make_batch, swin_cfg, text_cfg
 
 import costa_mm.datasets
 import costa_mm.engine
@@ -78,6 +78,7 @@ def shrink(model: dict) -> dict:
     Kinds of parts, connections, norms, losses and options stay; widths,
     depths and the text encoder become those of ``tiny_model``.
     """
+    motion = model['backbone'].get('motion')
     model = _shrink_sizes(copy.deepcopy(model))
     backbone = model['backbone']
     if backbone.get('spatial'):
@@ -89,9 +90,19 @@ def shrink(model: dict) -> dict:
             stage_blocks=(1, 1, 1, 1),
             base_channels=BASE,
             inflate=(1, 1, 1, 1))
+    if backbone.get('motion'):
+        # a trained one has three stages, stride 16, as its 2D pathway has
+        depths = [1] * len(motion['arch']['depths']) if isinstance(
+            motion['arch'], dict) else [1] * 4
+        backbone['motion'] = swin_cfg(
+            frozen=motion.get('frozen', True),
+            arch=dict(embed_dims=8, depths=depths, num_heads=depths),
+            out_indices=(len(depths) - 1, ))
+        model['neck']['motion_channels'] = 8 * 2**(len(depths) - 1)
     model['neck']['in_channels'] = 8 * BASE
     frozen = model['text_encoder'].get('frozen', False)
-    model['text_encoder'] = text_cfg(frozen=frozen)
+    model['text_encoder'] = text_cfg(
+        frozen=frozen, type=model['text_encoder']['type'])
     return model
 
 

@@ -1,6 +1,9 @@
 # CG-STVG on the synthetic benchmark with CoSTA-tiny's data, schedule, text
 # encoder, 2D pathway and sizes.
-_base_ = '../synthetic/costa_tiny_synthetic.py'
+_base_ = [
+    '../_base_/models/costa_tiny.py', '../_base_/datasets/synthetic.py',
+    '../_base_/schedules/costa_tiny.py', '../_base_/default_runtime.py'
+]
 model = dict(
     backbone=dict(
         type='TwoStreamResNet',

@@ -1,8 +1,24 @@
 # TA-STVG on the synthetic benchmark with CoSTA-tiny's data, schedule, text
 # encoder, 2D pathway and sizes.  The set has no attribute labels.
-_base_ = './cgstvg_tiny_synthetic.py'
+_base_ = [
+    '../_base_/models/costa_tiny.py', '../_base_/datasets/synthetic.py',
+    '../_base_/schedules/costa_tiny.py', '../_base_/default_runtime.py'
+]
 model = dict(
     text_encoder=dict(type='SubjectTextEncoder'),
+    backbone=dict(
+        type='TwoStreamResNet',
+        temporal=None,
+        # see cgstvg_tiny_synthetic.py
+        motion=dict(
+            type='MotionSwin',
+            arch=dict(
+                embed_dims=16, depths=[1, 1, 2], num_heads=[1, 2, 4]),
+            window_size=(4, 4, 4),
+            out_indices=(2, ),
+            frozen=False,
+            drop_path_rate=0.)),
+    neck=dict(type='TwoStreamFusionNeck', motion_channels=64),
     head=dict(
         _delete_=True,
         type='TASTVGHead',
