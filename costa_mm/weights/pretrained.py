@@ -44,9 +44,14 @@ def backbone_names(state: Dict[str, Tensor],
                    prefix: str) -> Dict[str, Tensor]:
     """A classifier's weights by the names of one of our pathways.
 
+    Patches of 'backbone.motion.' are one frame deep, those of Video Swin's
+    checkpoints two: they are summed over time, which gives a still video
+    what it gave before.
+
     Args:
         state (dict[str, Tensor]): From torchvision, mmpretrain or mmaction2.
-        prefix (str): 'backbone.spatial.' or 'backbone.temporal.'.
+        prefix (str): 'backbone.spatial.', 'backbone.temporal.' or
+            'backbone.motion.'.
 
     Returns:
         dict[str, Tensor]: Without the classifier.
@@ -56,7 +61,10 @@ def backbone_names(state: Dict[str, Tensor],
         name = name.removeprefix('module.')
         if name.startswith(_CLASSIFIERS):
             continue
-        out[prefix + name.removeprefix('backbone.')] = value
+        name = prefix + name.removeprefix('backbone.')
+        if name == 'backbone.motion.patch_embed.proj.weight':
+            value = value.sum(2, keepdim=True)
+        out[name] = value
     return out
 
 
@@ -65,11 +73,10 @@ def fit_time(value: Tensor, shape: Sequence[int]) -> Tensor:
 
     A 2D weight, or one of a single frame (SlowOnly), is repeated over time
     and divided by its length, so that a still video gives what the image
-    gives (I3D's inflation).  For a single frame, a longer one is summed over
-    time, which gives a still video the same (Video Swin's patches).
+    gives (I3D's inflation).
 
     Args:
-        value (Tensor): (O, I, h, w) or (O, I, t', h, w).
+        value (Tensor): (O, I, h, w) or (O, I, 1, h, w).
         shape (Sequence[int]): Shape wanted, (O, I, t, h, w).
 
     Returns:
@@ -82,9 +89,6 @@ def fit_time(value: Tensor, shape: Sequence[int]) -> Tensor:
             and shape[2] > 1):
         grown = value.expand(-1, -1, shape[2], -1, -1) / shape[2]
         return grown.clone() if grown.shape == shape else value
-    if len(shape) == 5 and value.dim() == 5 and shape[2] == 1:
-        summed = value.sum(2, keepdim=True)
-        return summed if summed.shape == shape else value
     return value
 
 
