@@ -7,7 +7,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
-from tiny_model import BASE, C, text_cfg
+from tiny_model import BASE, C, swin_cfg, text_cfg
 
 import costa_mm.engine  # noqa: F401
 from costa_mm.registry import MODELS
@@ -21,7 +21,23 @@ RATES = dict(
     tubedetr_hcstvg_v2=dict(rest=5e-5, video=1e-5, text=5e-5),
     tubedetr_hcstvg_imagenet=dict(rest=5e-5, video=1e-5, text=1e-5),
     tubedetr_vidstg_imagenet=dict(rest=2e-5, video=1e-5, text=2e-5))
+# CG-STVG's and TA-STVG's, by the name of the group
+_CG = dict(rest=3e-4, video=2e-5, text=5e-5, temporal=1e-4)
+_TA = dict(rest=2e-4, text=5e-5, temporal=2e-4, classifiers=5e-4)
+RATES.update(
+    cgstvg_hcstvg=_CG,
+    cgstvg_hcstvg_v2=_CG,
+    cgstvg_vidstg={**_CG, 'video': 1e-5},
+    tastvg_hcstvg={**_TA, 'video': 1e-6},
+    tastvg_hcstvg_v2={**_TA, 'rest': 3e-4, 'video': 5e-6},
+    tastvg_vidstg={**_TA, 'video': 1e-5, 'classifiers': 3e-4})
 EPOCHS = dict(
+    cgstvg_hcstvg=90,
+    cgstvg_hcstvg_v2=90,
+    cgstvg_vidstg=10,
+    tastvg_hcstvg=90,
+    tastvg_hcstvg_v2=90,
+    tastvg_vidstg=11,
     stcat_hcstvg=90,
     stcat_vidstg=10,
     tubedetr_hcstvg=40,
@@ -58,6 +74,9 @@ def shrunk(cfg):
     model = copy.deepcopy(cfg.model)
     model.backbone.spatial.update(
         depth=18, base_channels=BASE, stem_channels=BASE)
+    if model.backbone.get('motion'):
+        model.backbone.motion = swin_cfg()
+        model.neck.motion_channels = 64
     model.text_encoder = text_cfg()
     small = dict(
         embed_dims=C, num_layers=1, num_heads=2, feedforward_channels=16)
@@ -79,13 +98,13 @@ def test_rates_and_lengths(name):
     assert cfg.param_scheduler.end == EPOCHS[name]
     assert cfg.train_dataloader.batch_size == 1
     assert any(h.type == 'STVGEMAHook' for h in cfg.custom_hooks)
-    # TubeDETR's text projection goes with the rest, STCAT's with the text
+    # TubeDETR's text projection goes with the rest, others' with the text
     text = {
         id(p)
         for g in groups if g['name'] == 'text' for p in g['params']
     }
     projection = id(model.text_encoder.proj.weight)
-    assert (projection in text) == name.startswith('stcat')
+    assert (projection in text) == (not name.startswith('tubedetr'))
 
 
 @pytest.mark.parametrize('name', ['hcstvg', 'vidstg', 'tiny_synthetic'])
@@ -168,3 +187,52 @@ def test_tubedetr_reads_the_second_version(name):
         for field in ('data_root', 'ann_file', 'filter_cfg', 'data_prefix'):
             assert ours[field] == base[field]
     assert cfg.param_scheduler.schedules.rest.milestones == [10]
+
+
+# thresholds and weights of L1, GIoU, start/end, actioness
+TWO_STREAMS = dict(
+    cgstvg_hcstvg=((0.8, 0.8, 0.5), (5, 4, 10, 2)),
+    cgstvg_hcstvg_v2=((0.7, 0.8, 0.5), (5, 4, 10, 2)),
+    cgstvg_vidstg=((0.5, 0.5, -0.5), (5, 3, 1, 2)),
+    tastvg_hcstvg=((0.7, 15, 60), (5, 4, 12, 2)),
+    tastvg_hcstvg_v2=((0.7, 15, 60), (5, 4, 10, 2)),
+    tastvg_vidstg=((0.45, 20, 34), (5, 3, 2, 2)))
+OPTIONS = dict(
+    cg=('context_giou', 'context_confidence', 'context_attend'),
+    ta=('frame_threshold', 'num_appearances', 'num_motions'))
+
+
+@pytest.mark.parametrize('name', sorted(TWO_STREAMS))
+def test_settings_of_the_two_stream_methods(name):
+    cfg = Config.fromfile(ROOT / f'{name}.py')
+    options, losses = TWO_STREAMS[name]
+    head = cfg.model.head
+    assert tuple(head[o] for o in OPTIONS[name[:2]]) == options
+    assert losses == tuple(
+        head[f'loss_{loss}'].loss_weight
+        for loss in ('bbox', 'giou', 'span', 'attend_dec'))
+    if name.startswith('cg'):
+        assert head.corners == 'ceil_right'
+        assert head.loss_confidence.kind == (
+            'smooth_l1' if 'vidstg' in name else 'bce_of_sum')
+    else:
+        assert cfg.model.text_encoder.type == 'SubjectTextEncoder'
+    vidstg = 'vidstg' in name
+    drop = dict(cg=8, ta=9)[name[:2]] if vidstg else 50
+    assert cfg.param_scheduler.schedules.rest.milestones == [drop]
+    assert cfg.auto_scale_lr.base_batch_size == dict(cg=8, ta=32)[name[:2]]
+    assert cfg.model.test_cfg.two_pass
+    for key in ('val_dataloader', 'test_dataloader'):
+        if cfg.get(key):
+            squeeze, = (t for t in cfg[key].dataset.pipeline
+                        if t.type == 'SqueezeClip')
+            assert (squeeze.height, squeeze.max_ratio) == (420, 1.4)
+    pipeline = cfg.train_dataloader.dataset.pipeline
+    flip, = (t for t in pipeline if t.type == 'FlipWithText')
+    assert flip.prob == 0.7
+    branches, = (t.branches for t in pipeline if t.type == 'RandomBranch')
+    for branch in branches:
+        assert branch[-1].type == 'SqueezeClip'
+        assert max(branch[-1].height) == 420
+    version = 'train_v2' if 'v2' in name else 'train'
+    assert version in cfg.train_dataloader.dataset.ann_file

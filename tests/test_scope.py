@@ -1,6 +1,7 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Every public class is built by its prefix, whatever the default scope."""
 import inspect
+from pathlib import Path
 
 import pytest
 import tiny_model
@@ -14,6 +15,8 @@ import costa_mm.models
 import costa_mm.visualization  # noqa: F401
 from costa_mm import registry
 
+# any JSON object of objects
+ATTRIBUTES = Path(__file__).parent / 'data' / 'attributes.json'
 MODELS = {
     'CollaborativeResNet': tiny_model.backbone_cfg(),
     'NormSumConnection': dict(channels=4),
@@ -46,6 +49,7 @@ TRANSFORMS = {
     'ClipColorJitter': {},
     'CleanSentence': {},
     'PackSTVGInputs': {},
+    'LoadTargetAttributes': dict(ann_file=str(ATTRIBUTES)),
     'DecordReader': {},
     'PyAVReader': {},
 }

@@ -9,16 +9,18 @@ from .records import SentenceAnnotation
 from .samplers import EpochSampler
 from .stvg_dataset import STVGDataset
 from .transforms import (CleanSentence, ClipColorJitter, FlipWithText,
-                         LoadTubeAnnotations, LoadVideoFrames, PackSTVGInputs,
-                         RandomBranch, RandomSizeCrop, RandomTemporalCrop,
-                         ResizeClip, SampleFrames)
+                         LoadTargetAttributes, LoadTubeAnnotations,
+                         LoadVideoFrames, PackSTVGInputs, RandomBranch,
+                         RandomSizeCrop, RandomTemporalCrop, ResizeClip,
+                         SampleFrames, SqueezeClip)
 from .vidstg import VidSTGDataset
 
 __all__ = [
     'BaseSTVGDataset', 'BaseVideoReader', 'CleanSentence', 'ClipColorJitter',
     'DecordReader', 'EpochSampler', 'FlipWithText', 'HCSTVGDataset',
-    'LoadTubeAnnotations', 'LoadVideoFrames', 'PackSTVGInputs', 'PyAVReader',
-    'RandomBranch', 'RandomSizeCrop', 'RandomTemporalCrop', 'ResizeClip',
-    'STVGDataset', 'SampleFrames', 'SchemaError', 'SentenceAnnotation',
-    'VidSTGDataset', 'VideoInfo', 'VideoReadError'
+    'LoadTargetAttributes', 'LoadTubeAnnotations', 'LoadVideoFrames',
+    'PackSTVGInputs', 'PyAVReader', 'RandomBranch', 'RandomSizeCrop',
+    'RandomTemporalCrop', 'ResizeClip', 'STVGDataset', 'SampleFrames',
+    'SchemaError', 'SentenceAnnotation', 'SqueezeClip', 'VidSTGDataset',
+    'VideoInfo', 'VideoReadError'
 ]

@@ -29,7 +29,9 @@ model = dict(
         motion=dict(type='MotionSwin', arch='tiny')),
     # "man the man walks": the subject is read before the sentence
     text_encoder=dict(
-        type='SubjectTextEncoder', model_name='roberta-base', out_channels=256),
+        type='SubjectTextEncoder',
+        model_name='roberta-base',
+        out_channels=256),
     neck=dict(
         type='TwoStreamFusionNeck',
         in_channels=2048,
