@@ -101,12 +101,10 @@ class LoadTargetAttributes(ClipTransform):
         found = [entry[n] for n in names if entry.get(n) is not None]
         if not found:
             return None
-        try:
-            labels = np.array(found[0], dtype=np.float64).reshape(-1)
-            if (labels != labels.astype(np.int64)).any():
-                raise ValueError
-        except (TypeError, ValueError):
+        labels = found[0]
+        if not isinstance(labels, list) or not all(
+                type(label) is int for label in labels):
             raise ValueError(
                 f"{self.ann_file}: the {names[0]} of {results['sample_id']!r} "
-                f'are no list of numbers: {found[0]!r}') from None
-        return labels.astype(np.int64)
+                f'are no list of whole numbers: {labels!r}')
+        return np.array(labels, dtype=np.int64)
