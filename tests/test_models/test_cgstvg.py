@@ -359,13 +359,18 @@ def test_attention_over_places_and_words(golden):
     close(maps.words, stored[..., 24:33], **OUTPUT)
 
 
-def test_every_parameter_is_trained(golden):
-    data, model = golden('cgstvg_tiny_b1'), model_of(golden)
+@pytest.mark.parametrize('left_out', [
+    (), ('loss_confidence', 'loss_attend_dec')])
+def test_every_parameter_is_trained(golden, left_out):
+    data = golden('cgstvg_tiny_b1')
+    model = model_of(golden, **dict.fromkeys(left_out))
     model.train()
     losses = model.loss(
         video(data), [sample(0, 6, (1, 4), torch.full((4, 4), 0.3))])
     sum(losses.values()).backward()
-    assert not [n for n, p in model.named_parameters() if p.grad is None]
+    assert not [n for n, p in model.named_parameters()
+                if p.requires_grad and p.grad is None]
+    assert all(p.requires_grad for p in model.parameters()) != bool(left_out)
 
 
 @pytest.mark.parametrize('kind', ['bce', 'smooth_l1', 'bce_of_sum'])

@@ -342,6 +342,23 @@ def test_no_true_frame_in_the_clip(golden):
     assert all(p.grad.isfinite().all() for p in model.parameters())
 
 
+@pytest.mark.parametrize('left_out', [
+    (), ('loss_frames_motion', 'loss_attributes_motion'),
+    ('loss_frames_appearance', 'loss_attributes_appearance',
+     'loss_attributes_motion', 'loss_attend_dec')])
+def test_every_parameter_is_trained(golden, left_out):
+    data = golden('tastvg_tiny_b1')
+    model = model_of(golden, **dict.fromkeys(left_out))
+    model.train()
+    losses = model.loss(
+        video(data), [sample(0, 6, (1, 4), torch.full((4, 4), 0.3))])
+    assert not [n for n in losses if n.endswith(left_out or 'none')]
+    sum(losses.values()).backward()
+    assert not [n for n, p in model.named_parameters()
+                if p.requires_grad and p.grad is None]
+    assert all(p.requires_grad for p in model.parameters()) != bool(left_out)
+
+
 def test_predict_reads_no_ground_truth(golden):
     data, model = golden('tastvg_tiny_b1'), model_of(golden)
     model.test_cfg = type(model.test_cfg)(two_pass=True)

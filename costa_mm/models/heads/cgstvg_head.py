@@ -71,6 +71,9 @@ class CGSTVGHead(TwoStreamHead):
             context=options if context else None,
             loss_confidence=loss_confidence if context else None,
             **kwargs)
+        if context and self.loss_confidence is None:
+            # DDP must not wait for what nothing trains
+            self.spatial_decoder.context.freeze_confidence()
 
     def forward(self,
                 memory: FusedMemory,

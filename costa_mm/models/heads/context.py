@@ -67,6 +67,11 @@ class ContextGenerator(BaseModule):
         return (self.appearance_confidence(appearance).float().sigmoid() +
                 self.motion_confidence(motion).float().sigmoid()).squeeze(-1)
 
+    def freeze_confidence(self) -> None:
+        """Leave the confidence out of training."""
+        self.appearance_confidence.requires_grad_(False)
+        self.motion_confidence.requires_grad_(False)
+
     def tokens(self, appearance: Tensor, motion: Tensor) -> Tensor:
         """Context tokens of all frames, (B, 2T, C)."""
         return torch.cat(

@@ -38,6 +38,14 @@ class Classifier(BaseModule):
         self.norm = nn.LayerNorm(embed_dims, eps=1e-12)
         self.logits = nn.Linear(embed_dims, num_classes)
 
+    def freeze_logits(self) -> None:
+        """Leave out of training what no weights of attention depend on."""
+        last = self.blocks[-1]
+        for module in (last.attn.v_proj, last.attn.out_proj, last.norm1,
+                       last.linear1, last.linear2, last.norm2, self.linear,
+                       self.norm, self.logits):
+            module.requires_grad_(False)
+
     def forward(self,
                 query: Tensor,
                 keys: Tensor,

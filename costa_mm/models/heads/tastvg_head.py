@@ -131,11 +131,24 @@ class TASTVGHead(TwoStreamHead):
         self.motion = TargetStream(num_attributes=num_motions, **sizes)
         self.num_labels = dict(
             appearance=num_appearances, motion=num_motions)
+        self._freeze_without_loss()
+
+    def _freeze_without_loss(self) -> None:
+        """DDP must not wait for what nothing trains."""
+        for name in list(self.num_labels):
+            stream = getattr(self, name)
+            if getattr(self, f'loss_frames_{name}') is None:
+                stream.frames.requires_grad_(False)
+            if getattr(self, f'loss_attributes_{name}') is None:
+                stream.attributes.freeze_logits()
+                del self.num_labels[name]
 
     def get_targets(self, data_samples: List[TubeDataSample],
                     frame_mask: Tensor) -> TubeTargets:
         """Ground truth with 'appearance_labels' and 'motion_labels'."""
         targets = super().get_targets(data_samples, frame_mask)
+        if not self.num_labels:
+            return targets
         labels = collect_labels(data_samples, self.num_labels,
                                 frame_mask.device)
         return targets._replace(extras={**targets.extras, **labels})

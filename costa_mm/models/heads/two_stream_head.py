@@ -69,6 +69,8 @@ class TwoStreamHead(BaseTubeHead):
                                     span_dropout)
         self.attend_dec = DropoutMLP(embed_dims, embed_dims, 1, 2,
                                      span_dropout)
+        # without its loss nothing trains it, and DDP must not wait for it
+        self.attend_dec.requires_grad_(self.loss_attend_dec is not None)
 
     def init_weights(self) -> None:
         """Xavier for every matrix of the temporal decoder as well."""
