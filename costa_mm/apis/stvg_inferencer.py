@@ -45,7 +45,7 @@ class STVGInferencer:
     ``outputs``.
 
     Example:
-        >>> inferencer = STVGInferencer('costa_tiny_synthetic')
+        >>> inferencer = STVGInferencer('tubedetr_hcstvg')  # fetches 3 GB
         >>> out = inferencer('street.mp4', 'the man in red crosses the road',
         ...                  out_dir='outputs')
         >>> result = out['predictions'][0]

@@ -26,7 +26,8 @@ def make_stage(stage: Path) -> None:
     for name in ('tools', 'demo', 'docs', 'projects', 'requirements'):
         (stage / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / 'configs', stage / 'configs')
-    write_video(stage / 'street.mp4', make_frames(), 12)
+    for name in ('street.mp4', 'shapes.mp4'):
+        write_video(stage / name, make_frames(), 12)
     _synthetic(stage / 'data' / 'synthetic_easy')
     _own_data(stage / 'data' / 'mine')
     _weights(stage)

@@ -23,6 +23,7 @@ from costa_mm.weights import LAYOUTS
 from costa_mm.weights.published_names import Rules, rename
 
 ROOT = Path(__file__).resolve().parents[2]
+METHODS = ('stcat', 'tubedetr')
 WIDTH = 16
 TEXT = dict(
     model_type='roberta',
@@ -145,12 +146,13 @@ def write_zoo(folder: Path) -> Dict[str, dict]:
     """A zoo whose entries are the shipped ones with narrow models.
 
     Returns:
-        dict[str, dict]: Entries of the metafile whose weights lie at an
-        address, by name.
+        dict[str, dict]: Entries of the metafile for published files of
+        ``METHODS``, by name.
     """
     metafile = yaml.safe_load(
         (ROOT / 'configs' / 'metafile.yml').read_text(encoding='utf-8'))
-    entries = {m['Name']: m for m in metafile['Models'] if 'Published' in m}
+    entries = {m['Name']: m for m in metafile['Models']
+               if m.get('Published', {}).get('Layout') in METHODS}
     (folder / 'configs').mkdir(parents=True)
     for name, entry in entries.items():
         cfg = small(Config.fromfile(ROOT / entry['Config']))

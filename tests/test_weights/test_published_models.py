@@ -19,10 +19,10 @@ from costa_mm.weights import cache as cache_module
 from costa_mm.weights import find_model, zoo
 from costa_mm.weights.published_names import rename
 from costa_mm.weights.reading import converted_path, find_converted
-from .published import ROOT, build, published_file, published_state, write_zoo
+from .published import (METHODS, ROOT, build, published_file, published_state,
+                        write_zoo)
 
 DEMO = ROOT / 'demo' / 'stvg_demo.py'
-METHODS = ('stcat', 'tubedetr')
 NAMES = [m.name for m in zoo.list_models()
          if m.source and m.name.startswith(METHODS)]
 # the drawing is the same for all
