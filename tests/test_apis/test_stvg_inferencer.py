@@ -487,14 +487,13 @@ def test_the_calibration_beside_the_weights_is_used(write_model, frames):
     assert entry['calibrated'] is True and entry['found'] is True
 
 
-@pytest.mark.parametrize('width, inside', [(64, True), (640, False)])
+@pytest.mark.parametrize('width, inside', [(96, True), (640, False)])
 def test_outside_of_its_domain_nothing_is_calibrated(write_model, frames,
                                                      width, inside):
     config, weights = write_model()
     calibrate(weights, domain=dict(name='toys', width=[width, width],
                                    height=[64, 64]))
     inferencer = STVGInferencer(config, weights, show_progress=False)
-    assert np.asarray(frames).shape[1:3] == (64, 64)
     blue, = inferencer(frames, 'the blue one')['predictions']
     assert blue.calibrated == inside
     assert blue.found != inside  # there is no threshold for other videos
