@@ -3,13 +3,11 @@
 import os
 from functools import lru_cache
 
-import av
 import numpy as np
 from mmengine.logging import print_log
 
 from costa_mm.registry import TRANSFORMS
-from .base import BehindEndError, VideoReadError, unreadable
-from .display import display_matrix
+from .base import BehindEndError, unreadable
 from .pyav_reader import PyAVReader, PyAVVideo
 
 
@@ -17,7 +15,8 @@ from .pyav_reader import PyAVReader, PyAVVideo
 def has_decord() -> bool:
     """Whether decord can be imported; it has no wheel for arm64."""
     try:
-        import decord  # noqa: F401
+        import decord
+        decord.logging.set_level(decord.logging.FATAL)
     except ImportError:
         print_log(
             'decord is not installed: videos are read with PyAV',
@@ -46,23 +45,23 @@ def decord_is_exact(path: str, size: int, mtime: int) -> bool:
     Returns:
         bool: False where PyAV has to read the file.
     """
+    import decord
     with PyAVVideo(path, accept_truncated=True) as video:
         index = video.index()
-        if not (index.plain and video.aspect == 1
+        if not (index.plain
                 and video.stream is video.container.streams.video[0]):
             return False
-        key = index.key_pts[-1]
+        last = np.array([len(index.pts) - 1])
         try:
-            last_group = [
-                frame for frame in video.decode_from(len(index.key_pts) - 1)
-                if frame.pts is not None and frame.pts >= key
-            ]
-        except (av.FFmpegError, VideoReadError):
+            if next(video.decode_all()).interlaced_frame:
+                return False
+            # the last frame shows whether decord knows the key frames
+            frame = video.frames(last)
+            other = decord.VideoReader(path, num_threads=1)
+            return (len(other) == len(index.pts) and np.array_equal(
+                frame, other.get_batch(last).asnumpy()))
+        except Exception:  # DECORDError has no base class of its own
             return False
-        whole = len(last_group) == (index.pts >= key).sum()
-        return bool(whole) and not any(
-            frame.interlaced_frame or display_matrix(frame) is not None
-            for frame in last_group)
 
 
 @TRANSFORMS.register_module()
@@ -76,9 +75,9 @@ class DecordReader(PyAVReader):
     Args:
         num_threads (int): Decoding threads; 0 lets the decoder choose.  One
             is right inside data loader workers.
-        exact (bool): Look at the packets of a file and decode its last group
-            of pictures first (once per file and process), and read it with
-            PyAV where decord would return other frames than asked (see
+        exact (bool): Look at the packets of a file and compare its last
+            frame first (once per file and process), and read it with PyAV
+            where decord would return other frames than asked (see
             :func:`decord_is_exact`) or is not installed.
         accept_truncated (bool): As in :class:`PyAVReader`.
     """
@@ -99,7 +98,6 @@ class DecordReader(PyAVReader):
                 'decord is not installed: `pip install decord`, or read with '
                 'PyAV: LoadVideoFrames(reader=dict(type='
                 "'costa_mm.PyAVReader'))") from e
-        decord.logging.set_level(decord.logging.FATAL)
         try:
             video = decord.VideoReader(path, num_threads=self.num_threads)
             if ids.max() < len(video):

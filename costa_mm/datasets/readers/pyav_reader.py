@@ -276,13 +276,6 @@ class PyAVVideo:
         self._rewind()
         return self._decode()
 
-    def decode_from(self, key: int) -> Iterator['av.VideoFrame']:
-        """All frames from a key frame on, given by its place among them."""
-        self._rewind()
-        if key > 0:
-            self._seek(self.index(), key)
-        return self._decode(sought=key > 0)
-
     def _rewind(self) -> None:
         if self._begun:
             self._open()
@@ -294,7 +287,7 @@ class PyAVVideo:
             for packet in self.container.demux(self.stream):
                 if not (self.truncated and packet.is_corrupt):
                     yield packet
-        except av.FFmpegError as e:
+        except (av.FFmpegError, IndexError) as e:  # of a stream that is new
             if not self.truncated:
                 raise unreadable(self.path, e) from None
 
