@@ -26,8 +26,7 @@ DEMO = ROOT / 'demo' / 'stvg_demo.py'
 NAMES = [m.name for m in zoo.list_models()
          if m.source and m.name.startswith(METHODS)]
 # the drawing is the same for all
-DRAWN = ('stcat_hcstvg_416', 'stcat_vidstg', 'tubedetr_hcstvg',
-         'tubedetr_vidstg_k2_res224')
+DRAWN = ('stcat_hcstvg_416', 'tubedetr_vidstg_k2_res224')
 
 
 @pytest.fixture(scope='module')
@@ -96,10 +95,13 @@ def test_the_demo_ends_with_a_drawn_tube(name, by_name, clip, tmp_path,
 
 
 @pytest.mark.parametrize('name', sorted(set(NAMES) - set(DRAWN)))
-def test_every_other_entry_gives_a_tube(name, by_name, clip):
-    inferencer = STVGInferencer(name, device='cpu', show_progress=False)
-    result, = inferencer(clip, 'the man throws the ball')['predictions']
-    assert 0 <= result.span[0] < result.span[1] <= 30
+def test_every_other_entry_is_whole(name, by_name):
+    state = read_checkpoint(name)['state_dict']
+    cfg = Config.fromfile(find_model(name).config)
+    with torch.device('meta'):
+        own = build(cfg.model).state_dict()
+    assert {n: v.shape for n, v in state.items()} == {
+        n: v.shape for n, v in own.items()}
 
 
 @pytest.mark.parametrize('name', ['stcat_hcstvg', 'tubedetr_hcstvg'])
