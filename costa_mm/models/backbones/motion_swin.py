@@ -9,6 +9,7 @@ from mmaction.models.backbones.swin import SwinTransformer3D
 from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
+from .window_attention import chunk_window_attention
 
 
 @MODELS.register_module()
@@ -60,6 +61,7 @@ class MotionSwin(SwinTransformer3D):
                     **kwargs
                 })
         self.to(device)
+        chunk_window_attention(self)
         for index in self.out_indices:
             setattr(self, f'norm{index}', nn.Identity())
         if frozen:

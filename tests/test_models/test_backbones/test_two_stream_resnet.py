@@ -54,6 +54,31 @@ def test_a_video_keeps_its_own_length():
     assert not torch.allclose(out[1, :, :3], swin(videos[1:])[0, :, :3])
 
 
+def test_windows_in_chunks_are_mmaction2s(monkeypatch):
+    """Values and gradients, with shifted windows and two videos."""
+    from mmaction.models.backbones.swin import WindowAttention3D
+
+    from costa_mm.models.backbones import window_attention
+    monkeypatch.setattr(window_attention, 'CHUNK', 3)
+    torch.manual_seed(0)
+    swin = build(swin_cfg(
+        arch=dict(embed_dims=8, depths=[2, 2], num_heads=[2, 4]),
+        out_indices=(1, ), frozen=False))
+    video = torch.randn(2, 3, 3, 20, 24)
+    found = []
+    for kind in (window_attention.ChunkedWindowAttention, WindowAttention3D):
+        for module in swin.modules():
+            if isinstance(module, WindowAttention3D):
+                module.__class__ = kind
+        swin.zero_grad()
+        out = swin(video)
+        out.square().sum().backward()
+        found.append([out.detach()] + [p.grad.clone()
+                                       for p in swin.parameters()])
+    for ours, theirs in zip(*found):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize('frozen, drop, trained, moves', [
     (True, False, False, False),
     (True, True, False, True),
