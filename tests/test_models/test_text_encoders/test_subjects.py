@@ -2,7 +2,7 @@
 """Whom a sentence is about, and how the encoder hears of it."""
 import pytest
 import torch
-from tiny_model import text_cfg
+from tiny_model import grounder_cfg, text_cfg
 
 from costa_mm.models.text_encoders import parse_subject
 from costa_mm.registry import MODELS
@@ -66,3 +66,20 @@ def test_bad_input_is_refused():
         encoder()(['a', 'b'], ['c'])
     with pytest.raises(ValueError, match='sentence 0 of the batch is empty'):
         encoder()([' '], ['man'])
+
+
+def test_a_sample_says_its_subject():
+    """The grounder hands it over, where samples have one."""
+    torch.manual_seed(0)
+    model = MODELS.build(
+        grounder_cfg(
+            text_encoder=text_cfg(type='costa_mm.SubjectTextEncoder')))
+    model.eval()
+    metas = [
+        dict(sentence='who walks', subject='dog'),
+        dict(sentence='the man walks')
+    ]
+    found = model.encode_queries(metas)
+    model.text_encoder.parse = False
+    equal(found,
+          model.encode_text(['dog who walks', 'man the man walks']))
