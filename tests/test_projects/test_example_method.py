@@ -165,7 +165,8 @@ def test_dataset_has_a_checker_and_a_converter(films, tmp_path):
         type='FilmDataset', ann_file='films_test.json', data_root=str(films),
         data_prefix=dict(video='videos/test'), test_mode=True))
     assert len(converted) == len(own) == 2
-    for a, b in zip(converted, own):
+    for i in range(2):
+        a, b = converted.get_data_info(i), own.get_data_info(i)
         assert a['sentence'] == b['sentence']
         assert a['gt_tube'].span == b['gt_tube'].span
         assert (a['gt_tube'].boxes == b['gt_tube'].boxes).all()
