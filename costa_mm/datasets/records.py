@@ -5,6 +5,7 @@ from typing import NamedTuple, Optional, Tuple
 import numpy as np
 
 from costa_mm.structures import Tube
+from .annotation_files import FileFolder  # noqa: F401  was here before
 from .problems import Problems
 
 # boxes on a smaller part of an event's frames are called key frames
