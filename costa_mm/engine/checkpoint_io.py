@@ -214,9 +214,9 @@ def load_weights(model: nn.Module,
     diff = compare_weights(model, state)
     total = len(own)
     lacking = len(diff['missing']) + len(diff['reshaped'])
-    foreign = len(diff['unexpected']) > 0.05 * max(len(state), 1)
+    strange = len(diff['unexpected']) > 0.05 * max(len(state), 1)
     fitting = len(state) - len(diff['unexpected']) - len(diff['reshaped'])
-    if (whole and (lacking or foreign)) \
+    if (whole and (lacking or strange)) \
             or 2 * fitting < min(total, len(state)) or not fitting:
         raise ValueError(
             f'{path} is a checkpoint of another model than '

@@ -343,8 +343,7 @@ class PyAVVideo:
         image = self._reformatter.reformat(
             frame, width=width, height=height, format='rgb24',
             **self._conversion).to_ndarray()
-        # Asked once: a frame whose side data was read belongs to a cycle and
-        # keeps its memory until the garbage collector comes by.
+        # once: a frame whose side data was read waits for garbage collection
         if not self._matrix:
             self._matrix.append(display_matrix(frame))
         return upright(image, self._matrix[0])
@@ -354,10 +353,9 @@ class PyAVVideo:
 class PyAVReader(BaseVideoReader):
     """Reads videos with PyAV (FFmpeg): the default.
 
-    The packets are listed to know the time stamp of every frame; then the
-    decoder jumps to the key frame before each wanted frame, leaves out H.264
-    pictures that neither are wanted nor referred to by another one, and stops
-    after the last wanted frame.  Only wanted frames become RGB.
+    The packets are listed to know the time of every frame; then the decoder
+    jumps to the key frame before each wanted frame, skips H.264 pictures that
+    nobody wants or refers to, and stops after the last wanted frame.
 
     Every decoded picture is compared with what the packets promise.  Where
     they do not tell everything (AVI, MPEG streams, recordings that begin

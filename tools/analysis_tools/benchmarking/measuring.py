@@ -154,7 +154,9 @@ def part_times(subject: Subject, device: str) -> Iterator[Dict[str, float]]:
     for name in PARTS:
         part = modules.get(name)
         parts = part if isinstance(part, nn.ModuleList) else [part]
-        watch += [(name, m, 'forward') for m in parts if m is not None]
+        # the grounder takes the two steps of a text encoder one by one
+        watch += [(name, m, 'encode' if hasattr(m, 'encode') else 'forward')
+                  for m in parts if m is not None]
     with ExitStack() as stack:
         for name, owner, method in watch:
             call = watched(getattr(owner, method), name)
