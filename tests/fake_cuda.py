@@ -15,7 +15,8 @@ from typing import Iterator, List, Tuple
 from unittest import mock
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -59,7 +60,9 @@ class HostWaits(TorchDispatchMode):
         if reason:
             self.found.append((reason, _place()))
         if name in ('_local_scalar_dense', 'is_nonzero', 'equal'):
-            return _any_number(args[0]) if reason else func(*args, **kwargs)
+            # a fake tensor has no number to give, wherever it lies
+            fake = isinstance(args[0], FakeTensor)
+            return _any_number(args[0]) if fake else func(*args, **kwargs)
         return func(*args, **kwargs)
 
     def count(self) -> Counter:
@@ -98,6 +101,22 @@ def _waits(name: str, args: tuple, kwargs: dict) -> str:
         if not (len(args) > 2 and args[2] or kwargs.get('non_blocking')):
             return f'{args[1].device.type} to {args[0].device.type}'
     return ''
+
+
+def move(model: nn.Module) -> None:
+    """Put a model on the fake device: what ``to`` does, without numbers."""
+    made = {}
+    for module in model.modules():
+        for group in (module._parameters, module._buffers):
+            for name, x in group.items():
+                if x is not None and id(x) not in made:
+                    made[id(x)] = torch.empty_strided(
+                        x.shape, x.stride(), dtype=x.dtype, device=DEVICE)
+                    if isinstance(x, nn.Parameter):
+                        made[id(x)] = nn.Parameter(made[id(x)],
+                                                   x.requires_grad)
+                if x is not None:
+                    group[name] = made[id(x)]
 
 
 @contextmanager

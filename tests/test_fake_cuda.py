@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from fake_cuda import DEVICE, HostWaits, fake_cuda
+from fake_cuda import DEVICE, HostWaits, fake_cuda, move
 from mmengine.registry import DefaultScope
 from test_configs import CONFIGS, read, shrink
 from tiny_model import make_batch
@@ -46,17 +46,16 @@ def scope():
 
 
 def make(name):
-    """The reduced model of a config, on the fake device, in training."""
-    with torch.device(DEVICE):
-        model = MODELS.build(shrink(read(name).model)).train()
-    model.data_preprocessor._device = DEVICE
-    return model
+    """The reduced model of a config, in training."""
+    return MODELS.build(shrink(read(name).model)).train()
 
 
 def check_step(name, dtype=None):
     batch = make_batch()
+    model = make(name)
     with fake_cuda(dtype):
-        model = make(name)
+        move(model)
+        model.data_preprocessor._device = DEVICE
         with HostWaits() as waits:
             data = model.data_preprocessor(batch, True)
             losses = model(**data, mode='loss')

@@ -1,9 +1,9 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Turn synthetic videos into films with annotations of FilmDataset.
 
-    python ../../tools/dataset_converters/make_synthetic_stvg.py \\
+    python tools/dataset_converters/make_synthetic_stvg.py \\
         --out data/films --num-train 64 --num-val 8 --num-test 8
-    python make_films.py data/films
+    python projects/example_method/make_films.py data/films
 """
 import argparse
 import json

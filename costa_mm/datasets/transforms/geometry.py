@@ -9,6 +9,8 @@ from costa_mm.registry import TRANSFORMS
 from .base import ClipTransform
 from .text import mirror_words
 
+#: Of a resized frame; 8K has half as many.
+MAX_PIXELS = 2**26
 INTERPOLATIONS = dict(
     nearest=cv2.INTER_NEAREST,
     bilinear=cv2.INTER_LINEAR,
@@ -24,7 +26,8 @@ def short_side_shape(height: int, width: int, size: int,
     to ``round(max_size * short / long)``; the long side is then the integer
     part of what the proportions give, as in DETR.  640 x 360 at 448 with
     at most 720 gives 720 x 405.  Of extreme proportions a side of one pixel
-    is left, and the long side is still at most ``max_size``.
+    is left, and the long side is still at most ``max_size``; without one, the
+    frame has at most ``MAX_PIXELS``.
 
     Args:
         height (int): Pixels.
@@ -40,7 +43,8 @@ def short_side_shape(height: int, width: int, size: int,
         size = max(int(round(max_size * short / long)), 1)
     if short == size and (max_size is None or long <= max_size):
         return height, width
-    other = min(int(size * long / short), max_size or 2**31)
+    other = min(
+        int(size * long / short), max_size or max(MAX_PIXELS // size, size))
     return (size, other) if height <= width else (other, size)
 
 

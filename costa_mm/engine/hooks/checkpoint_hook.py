@@ -141,6 +141,7 @@ class AtomicCheckpointHook(CheckpointHook):
         if is_main_process():
             os.makedirs(self.out_dir, exist_ok=True)
             remove_leftovers(self.out_dir)
+            self._remove_lone_gradients()
         if self.max_keep_ckpts > 0:  # one more while the new is written
             self.keep_ckpt_ids = deque(self.keep_ckpt_ids)
         if self._resumed_ranks is not None:
@@ -204,6 +205,14 @@ class AtomicCheckpointHook(CheckpointHook):
         except OSError as e:
             return state, e.strerror or str(e)
         return dict(state, gradient_file=osp.basename(file)), None
+
+    def _remove_lone_gradients(self) -> None:
+        """Remove gradients whose checkpoint a killed run did not finish, or
+        had removed already."""
+        for file in glob.glob(
+                osp.join(glob.escape(self.out_dir), '*.gradients_*')):
+            if not osp.isfile(file.split('.gradients_')[0]):
+                os.remove(file)
 
     @staticmethod
     def _remove_gradients(path: str, but: Optional[int] = None) -> None:

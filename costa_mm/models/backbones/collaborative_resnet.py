@@ -107,7 +107,8 @@ class CollaborativeResNet(BaseModule):
                 continue
             # mmaction2 freezes in train() only; DDP, which looks before, would
             # wait for gradients of what is frozen
-            pathway._freeze_stages()
+            if hasattr(pathway, '_freeze_stages'):
+                pathway._freeze_stages()
             take_over_checkpointing(pathway)
             if efficient_conv_bn_eval:
                 fold_norms(pathway)

@@ -29,7 +29,7 @@ def collect_labels(data_samples: List[TubeDataSample],
     Raises:
         ValueError: If a number is not that of a class; names the sample.
     """
-    out = {}
+    out, labelled = {}, False
     for kind, count in num_labels.items():
         labels = torch.full((len(data_samples), count), -1.)
         for row, sample in zip(labels, data_samples):
@@ -43,8 +43,9 @@ def collect_labels(data_samples: List[TubeDataSample],
                     f'labels {given.tolist()}, but the head knows classes 0 '
                     f'to {count - 1}')
             row.zero_()[given] = 1.
+            labelled = True
         out[f'{kind}_labels'] = labels.to(device, non_blocking=True)
-    if all((labels < 0).all() for labels in out.values()):
+    if not labelled:
         _say_once()
     return out
 

@@ -3,11 +3,12 @@
 from typing import Optional
 
 import torch
-from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from torch import Tensor
 
 from costa_mm.registry import MODELS
 from costa_mm.structures import FusedMemory, TubeOutputs
+from ..losses import paired_iou
 from .absolute_box_decoder import AbsoluteBoxOutputs
 from .targets import TubeTargets
 from .two_stream_head import TwoStreamHead
@@ -137,11 +138,9 @@ class CGSTVGHead(TwoStreamHead):
 
     def select_by_truth(self, boxes: Tensor, targets: TubeTargets) -> Tensor:
         """Frames with a box that is right, (B, T), bool; for training."""
-        giou = bbox_overlaps(
+        _, giou = paired_iou(
             bbox_cxcywh_to_xyxy(boxes.flatten(0, 1)),
-            bbox_cxcywh_to_xyxy(targets.boxes.flatten(0, 1)),
-            mode='giou',
-            is_aligned=True)
+            bbox_cxcywh_to_xyxy(targets.boxes.flatten(0, 1)))
         good = giou.view(boxes.shape[:2]) > self.context_giou
         return good & targets.has_box
 

@@ -7,7 +7,7 @@ A loss is a pure function and a thin registered module, which says in
 from .attendance_loss import AttendanceLoss, attendance_loss
 from .box_confidence_loss import BoxConfidenceLoss, box_confidence_loss
 from .cell_attention_loss import CellAttentionLoss, cell_overlap
-from .giou_loss import GIoULoss, giou_loss
+from .giou_loss import GIoULoss, giou_loss, paired_iou
 from .guided_attention_loss import GuidedAttentionLoss, guided_attention_loss
 from .multi_label_loss import MultiLabelLoss
 from .span_kl_loss import SpanKLLoss, gaussian_targets, span_kl_loss
@@ -16,5 +16,5 @@ __all__ = [
     'AttendanceLoss', 'BoxConfidenceLoss', 'CellAttentionLoss', 'GIoULoss',
     'GuidedAttentionLoss', 'MultiLabelLoss', 'SpanKLLoss', 'attendance_loss',
     'box_confidence_loss', 'cell_overlap', 'gaussian_targets', 'giou_loss',
-    'guided_attention_loss', 'span_kl_loss'
+    'guided_attention_loss', 'paired_iou', 'span_kl_loss'
 ]

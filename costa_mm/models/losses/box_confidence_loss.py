@@ -2,10 +2,11 @@
 """How well a box fits, as CG-STVG is taught to tell (CVPR 2024)."""
 import torch
 import torch.nn.functional as F
-from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
+from .giou_loss import paired_iou
 
 KINDS = ('bce', 'smooth_l1', 'bce_of_sum')
 
@@ -80,10 +81,10 @@ class BoxConfidenceLoss(nn.Module):
         """
         if self.detach_boxes:
             boxes = boxes.detach()
-        iou = bbox_overlaps(
+        iou, _ = paired_iou(
             bbox_cxcywh_to_xyxy(boxes.float().flatten(0, 1)),
-            bbox_cxcywh_to_xyxy(true_boxes.flatten(0, 1)),
-            is_aligned=True).view_as(weights)
+            bbox_cxcywh_to_xyxy(true_boxes.flatten(0, 1)))
+        iou = iou.view_as(weights)
         loss = box_confidence_loss(confidence, iou, self.kind)
         loss = torch.where(weights > 0, loss * weights, 0.)
         return self.loss_weight * loss.sum()

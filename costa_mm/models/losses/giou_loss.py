@@ -1,16 +1,20 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Generalised IoU that never waits for the device."""
+from typing import Tuple
+
 import torch
 from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
 
 
-def giou_loss(pred: Tensor, target: Tensor, eps: float = 1e-6) -> Tensor:
-    """1 - generalised IoU of boxes in pairs (Rezatofighi et al. 2019).
+def paired_iou(pred: Tensor,
+               target: Tensor,
+               eps: float = 1e-6) -> Tuple[Tensor, Tensor]:
+    """IoU and generalised IoU of boxes in pairs (Rezatofighi et al. 2019).
 
-    mmdet's ``giou_loss`` to the last bit; that one makes a tensor of ``eps``
-    on the device, twice per call, and a GPU has to finish everything before.
+    mmdet's ``bbox_overlaps`` to the last bit; that one makes a tensor of
+    ``eps`` on the device, and a GPU has to finish everything before.
 
     Args:
         pred (Tensor): (x1, y1, x2, y2), (N, 4).
@@ -18,7 +22,8 @@ def giou_loss(pred: Tensor, target: Tensor, eps: float = 1e-6) -> Tensor:
         eps (float): Least area of a union.
 
     Returns:
-        Tensor: (N, ), between 0 and 2.
+        tuple[Tensor, Tensor]: IoU in [0, 1] and generalised IoU in (-1, 1],
+        both (N, ).
     """
 
 
@@ -34,7 +39,13 @@ def giou_loss(pred: Tensor, target: Tensor, eps: float = 1e-6) -> Tensor:
              overlap).clamp(min=eps)
     hull = area((torch.max(high, true_high) -
                  torch.min(low, true_low)).clamp(min=0)).clamp(min=eps)
-    return 1 - (overlap / union - (hull - union) / hull)
+    iou = overlap / union
+    return iou, iou - (hull - union) / hull
+
+
+def giou_loss(pred: Tensor, target: Tensor, eps: float = 1e-6) -> Tensor:
+    """1 - generalised IoU, (N, ), see :func:`paired_iou`."""
+    return 1 - paired_iou(pred, target, eps)[1]
 
 
 @MODELS.register_module()

@@ -1,6 +1,6 @@
 # The example method on films of its own format; see ../README.md.
-#   cd projects/example_method
-#   PYTHONPATH=. python ../../tools/train.py configs/frame_token_films.py
+#   PYTHONPATH=projects/example_method python tools/train.py \
+#       projects/example_method/configs/frame_token_films.py
 _base_ = '../../../configs/synthetic/costa_tiny_synthetic.py'
 custom_imports = dict(imports=['example_method'])
 

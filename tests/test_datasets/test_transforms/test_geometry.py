@@ -8,7 +8,7 @@ import pytest
 from costa_mm.datasets import (FlipWithText, RandomBranch, RandomSizeCrop,
                                ResizeClip)
 from costa_mm.datasets.transforms import mirror_words
-from costa_mm.datasets.transforms.geometry import short_side_shape
+from costa_mm.datasets.transforms.geometry import MAX_PIXELS, short_side_shape
 
 DATA = Path(__file__).resolve().parents[2] / 'data'
 
@@ -73,6 +73,22 @@ def test_sides_stay_in_bounds_whatever_the_proportions(height, width, size,
     shape = short_side_shape(height, width, size, max_size)
     assert 1 <= min(shape) <= max(size, 1) and max(shape) <= max_size
     assert (shape[0] <= shape[1]) == (height <= width) or shape[0] == shape[1]
+
+
+@pytest.mark.parametrize('height, width', [
+    (1, 2000), (2000, 1), (3, 4000), (4000, 3)])
+def test_extreme_clips_stay_small(height, width):
+    # without max_size 224 x 448,000 pixels would be asked for
+    shape = short_side_shape(height, width, 224, None)
+    assert min(shape) == 224 and np.prod(shape) <= MAX_PIXELS
+    clip = dict(
+        rng=np.random.default_rng(0),
+        imgs=np.zeros((2, height, width, 3), np.uint8),
+        img_shape=(height, width))
+    cropped = RandomSizeCrop(min_size=300, max_size=600)(dict(clip))
+    assert 0 < np.prod(cropped['img_shape']) <= height * width
+    resized = ResizeClip(short_side=224, max_size=400)(cropped)
+    assert 1 <= min(resized['img_shape']) <= max(resized['img_shape']) <= 400
 
 
 @pytest.mark.parametrize('options', [
