@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from costa_mm.structures import FusedMemory
 from ..layers import (AnchorDecoderLayer, box_sine_embedding, refine_anchor,
-                      time_sine_embedding)
+                      time_sine_embedding, xavier_matrices)
 from .spatial_decoder import SpatialOutputs
 
 
@@ -135,9 +135,7 @@ class STCATSpatialDecoder(BaseModule):
     def init_weights(self) -> None:
         """Xavier for every matrix; boxes begin equal to their anchors."""
         super().init_weights()
-        for param in self.parameters():
-            if param.dim() > 1:
-                nn.init.xavier_uniform_(param)
+        xavier_matrices(self)
         nn.init.zeros_(self.box_head.layers[-1].weight)
         nn.init.zeros_(self.box_head.layers[-1].bias)
 

@@ -2,12 +2,10 @@
 """Template, two decoders and heads of STCAT (NeurIPS 2022)."""
 from typing import Optional, Sequence
 
-from torch import nn
-
 from costa_mm.registry import MODELS
 from costa_mm.structures import FusedMemory, TubeOutputs
 from ..layers import (CrossFrameDecoder, CrossFrameOutputs, DropoutMLP,
-                      time_sine_embedding)
+                      time_sine_embedding, xavier_matrices)
 from .base_tube_head import BaseTubeHead
 from .spatial_decoder import SpatialOutputs
 from .stcat_decoder import STCATSpatialDecoder, Template, TemplateGenerator
@@ -84,9 +82,7 @@ class STCATHead(BaseTubeHead):
     def init_weights(self) -> None:
         """Xavier for every matrix of the temporal decoder as well."""
         super().init_weights()
-        for param in self.temporal_decoder.parameters():
-            if param.dim() > 1:
-                nn.init.xavier_uniform_(param)
+        xavier_matrices(self.temporal_decoder)
 
     def forward(self,
                 memory: FusedMemory,

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
 from costa_mm.structures import FusedMemory, TubeOutputs
-from ..layers import CrossFrameDecoder, DropoutMLP, time_sine_embedding
+from ..layers import (CrossFrameDecoder, DropoutMLP, time_sine_embedding,
+                      xavier_matrices)
 from .base_tube_head import BaseTubeHead
 from .targets import TubeTargets
 
@@ -78,9 +79,7 @@ class TubeDETRHead(BaseTubeHead):
     def init_weights(self) -> None:
         """Xavier for every matrix of the decoder; normal for the query."""
         super().init_weights()
-        for param in self.decoder.parameters():
-            if param.dim() > 1:
-                nn.init.xavier_uniform_(param)
+        xavier_matrices(self.decoder)
         nn.init.normal_(self.object_query)
 
     def embed_time(self, memory: FusedMemory) -> Tensor:

@@ -2,11 +2,11 @@
 """What the heads of CG-STVG and TA-STVG share."""
 from typing import Optional, Sequence
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from costa_mm.structures import FusedMemory
 from ..layers import (CrossFrameDecoder, CrossFrameOutputs, DropoutMLP,
-                      time_sine_embedding)
+                      time_sine_embedding, xavier_matrices)
 from .absolute_box_decoder import AbsoluteBoxDecoder, FrameAnchor
 from .base_tube_head import BaseTubeHead
 
@@ -75,9 +75,7 @@ class TwoStreamHead(BaseTubeHead):
     def init_weights(self) -> None:
         """Xavier for every matrix of the temporal decoder as well."""
         super().init_weights()
-        for param in self.temporal_decoder.parameters():
-            if param.dim() > 1:
-                nn.init.xavier_uniform_(param)
+        xavier_matrices(self.temporal_decoder)
 
     def forward_temporal(self,
                          memory: FusedMemory,

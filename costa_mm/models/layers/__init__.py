@@ -4,6 +4,7 @@ from .anchor_decoder import ANCHOR_EPS, AnchorDecoderLayer, refine_anchor
 from .attention import ConcatCrossAttention, MultiheadAttention
 from .cross_attention_block import CrossAttentionBlock
 from .cross_frame_decoder import CrossFrameDecoder, CrossFrameOutputs
+from .initialization import xavier_matrices
 from .mlp import DropoutMLP
 from .positional_encoding import (box_sine_embedding, grid_sine_embedding,
                                   time_sine_embedding)
@@ -17,5 +18,5 @@ __all__ = [
     'CrossFrameOutputs', 'DropoutMLP', 'FFN', 'MultiheadAttention',
     'TransformerEncoderLayer', 'box_sine_embedding', 'covered_cells',
     'frame_key_mask', 'grid_sine_embedding', 'masked_mean', 'pool_cells',
-    'refine_anchor', 'time_sine_embedding'
+    'refine_anchor', 'time_sine_embedding', 'xavier_matrices'
 ]

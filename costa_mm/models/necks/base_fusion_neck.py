@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from costa_mm.structures import TextFeatures, VisualFeatures
-from ..layers import TransformerEncoderLayer, grid_sine_embedding
+from ..layers import (TransformerEncoderLayer, grid_sine_embedding,
+                      xavier_matrices)
 
 
 class BaseFusionNeck(BaseModule):
@@ -66,9 +67,7 @@ class BaseFusionNeck(BaseModule):
     def init_weights(self) -> None:
         """Xavier for every matrix, as in DETR."""
         super().init_weights()
-        for param in self.parameters():
-            if param.dim() > 1:
-                nn.init.xavier_uniform_(param)
+        xavier_matrices(self)
 
     def project(self, features: Tensor) -> Tensor:
         """Features (B, T, C', h, w) to cells row by row, (B, T, h*w, C)."""
