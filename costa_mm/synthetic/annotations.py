@@ -6,7 +6,7 @@ import numpy as np
 
 from costa_mm.evaluation.functional import span_iou
 from .generator import Sample
-from .scene import find_matches
+from .scene import action_spans, find_matches
 
 
 def sample_entry(sample: Sample) -> dict:
@@ -31,13 +31,15 @@ def sample_entry(sample: Sample) -> dict:
 def sample_factors(sample: Sample) -> Dict[str, object]:
     """What makes a sample hard, for scores per factor (text and numbers)."""
     query, looks = sample.query, [o.look for o in sample.objects]
-    single = len(query.event) == 1
+    one_kind = len(set(query.event)) == 1
+    event_kind = ('compound' if not one_kind else
+                  'single' if len(query.event) == 1 else 'twice')
     hidden = peak_occlusion(sample)
     return dict(
         recipe=sample.recipe,
         distractor=sample.distractors[0],
-        event=query.event[0] if single else 'compound',
-        event_kind='single' if single else 'compound',
+        event=query.event[0] if one_kind else 'compound',
+        event_kind=event_kind,
         relation=query.relation.kind if query.relation else 'none',
         qtype=query.qtype,
         occlusion='none' if hidden < 0.1 else
@@ -60,9 +62,9 @@ def _num_performers(sample: Sample) -> int:
 def _max_span_iou(sample: Sample) -> float:
     """How well the best timed action of another object fits the event."""
     return max(
-        span_iou(sample.span, (a.start, a.end))
+        span_iou(sample.span, span)
         for i, obj in enumerate(sample.objects) if i != sample.target
-        for a in obj.script)
+        for span in action_spans(obj.script))
 
 
 def sample_scene(sample: Sample) -> Dict[str, object]:

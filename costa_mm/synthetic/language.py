@@ -42,11 +42,16 @@ def describe_look(look: Look) -> str:
 def describe_event(event: Event,
                    rng: np.random.Generator,
                    wordings: Optional[int] = None) -> str:
-    """For instance 'moves left, then grows', in the first few wordings."""
+    """For instance 'moves left, then grows', in the first few wordings.
+
+    An event of two equal actions 'moves left twice'.
+    """
     known = [VERBS[k][:wordings] for k in event]
     verbs = [verbs[rng.integers(len(verbs))] for verbs in known]
     if len(verbs) == 1:
         return verbs[0]
+    if event[0] == event[1]:
+        return f'{verbs[0]} twice'
     return THEN[rng.integers(len(THEN))].format(*verbs)
 
 

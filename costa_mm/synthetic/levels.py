@@ -98,6 +98,15 @@ LEVELS: Mapping[str, Level] = MappingProxyType({
         sizes={None: (0.28, 0.33)},
         recipes={'simple': 1.},
         wordings=1),
+    'turns':
+    Level(
+        num_colours=4,
+        num_shapes=3,
+        num_actions=4,
+        num_objects=(3, 3),
+        sizes={None: (0.28, 0.33)},
+        recipes={'turns': 1.},
+        wordings=1),
     'medium':
     Level(
         num_colours=8,

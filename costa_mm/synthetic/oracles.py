@@ -16,12 +16,16 @@ import numpy as np
 from costa_mm.evaluation import PROTOCOLS, box_iou, fit_trivial, summarize
 from costa_mm.structures import Tube
 from .generator import Sample, Settings, draw_sample
-from .scene import Match, Query, Span, find_lookalikes, find_matches
+from .scene import (Match, Query, Span, acting_frames, action_spans,
+                    find_lookalikes, find_matches)
 
 #: Each oracle and what it knows, in the order of the printed table.
 ORACLES: Mapping[str, str] = MappingProxyType({
     'complete':
     'everything (below 1 only as annotated boxes are rounded)',
+    'momentary':
+    'everything, but of two that look alike it knows only in frames in which '
+    'the target acts which one is meant; else either',
     'appearance_only':
     'named look and all tracks; random object of that look, best constant '
     'span',
@@ -139,6 +143,19 @@ class OracleRunner:
         sample = self.samples[i]
         return [self._guess(i, sample.target, sample.span)]
 
+    def _momentary(self, i: int) -> List[Tube]:
+        sample = self.samples[i]
+        acts = acting_frames(sample.objects[sample.target], self.num_frames)
+        own, lookalikes = sample.tracks[sample.target], find_lookalikes(
+            sample.objects, sample.query)
+        return [
+            Tube(
+                sample.span, self.frames,
+                np.where(acts[:, None], own,
+                         sample.tracks[k]).clip(0, self.size))
+            for k in lookalikes
+        ]
+
     def _appearance_only(self, i: int) -> List[Tube]:
         sample = self.samples[i]
         return [
@@ -156,9 +173,9 @@ class OracleRunner:
 
     def _all_actions(self, i: int) -> List[Match]:
         return [
-            Match(k, (a.start, a.end))
+            Match(k, span)
             for k, obj in enumerate(self.samples[i].objects)
-            for a in obj.script
+            for span in action_spans(obj.script)
         ]
 
     def _shuffled_sentences(self, i: int) -> List[Tube]:

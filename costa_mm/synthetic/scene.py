@@ -7,7 +7,10 @@ that follow one another in a script, and an *occurrence* of an event the
 frames ``[start, end)`` that it takes.
 """
 from dataclasses import dataclass
+from itertools import groupby
 from typing import List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
 
 from costa_mm.evaluation.functional import Span
 
@@ -59,6 +62,20 @@ class SceneObject:
     side: float
     script: Tuple[Action, ...]
     centre: Optional[Tuple[float, float]] = None
+
+
+def action_spans(script: Sequence[Action]) -> List[Span]:
+    """``[start, end)`` of every action; one done twice running is one."""
+    runs = [list(run) for _, run in groupby(script, lambda a: a.kind)]
+    return [(run[0].start, run[-1].end) for run in runs]
+
+
+def acting_frames(obj: SceneObject, num_frames: int) -> np.ndarray:
+    """True in the frames in which an object does anything, (T, ), bool."""
+    acts = np.zeros(num_frames, dtype=bool)
+    for action in obj.script:
+        acts[action.start:action.end] = True
+    return acts
 
 
 class Relation(NamedTuple):

@@ -93,10 +93,14 @@ class Author:
         start = self.rng.integers(2, self.num_frames - length - 1)
         return int(start), int(start + length)
 
-    def span_apart(self, spans: List[Span], max_iou: float = 0.4) -> Span:
+    def span_apart(self,
+                   spans: List[Span],
+                   max_iou: float = 0.4,
+                   low: float = MIN_EVENT,
+                   high: float = 0.5) -> Span:
         """A span that coincides with none of the given ones."""
         for _ in range(100):
-            span = self.span()
+            span = self.span(low, high)
             if all(span_iou(span, other) <= max_iou for other in spans):
                 break
         return span
@@ -132,6 +136,20 @@ class Author:
         cut = start + round((end - start) * self.rng.uniform(0.42, 0.58))
         return self.object(look, (event[0], (start, cut)),
                            (event[1], (cut + 1, end)))
+
+    def halting(self, look: Look, kind: str, span: Span) -> SceneObject:
+        """An object that acts as a span begins and as it ends, else rests.
+
+        Both times together it does as much as otherwise once.
+        """
+        start, end = span
+        stops = start + self.frames(0.1, 0.14), end - self.frames(0.1, 0.14)
+        obj = self.object(look, (kind, (start, stops[0])),
+                          (kind, (stops[1], end)))
+        return replace(
+            obj,
+            script=tuple(
+                a._replace(amount=a.amount / 2) for a in obj.script))
 
 
 def simple(author: Author, kind: str) -> SceneDraft:
@@ -208,6 +226,27 @@ def question(author: Author, kind: str) -> SceneDraft:
     return SceneDraft(objects, query, ('reference', 'event'))
 
 
+def turns(author: Author, kind: str) -> SceneDraft:
+    """'The red square moves left twice', with a long rest in between.
+
+    The twin takes its turn before or after the event, with another action;
+    in the rest both stand still, so that a frame of it does not show which
+    of the two is meant: the frames in which the event begins and ends do.
+    """
+    n, look = author.num_frames, author.look()
+    rival_look = author.other_look(look)
+    event, turn = author.frames(0.45, 0.55), author.frames(0.28, 0.34)
+    start = int(author.rng.integers(1, max(2, n - event - author.gap - turn)))
+    target, twin = (start, start + event), (n - turn - 1, n - 1)
+    if author.rng.random() < 0.5:
+        target, twin = ((n - e, n - s) for s, e in (target, twin))
+    rival = author.span_apart([target], low=0.45, high=0.55)
+    objects = (author.halting(look, kind, target),
+               author.halting(look, author.kind(kind), twin),
+               author.halting(rival_look, kind, rival))
+    return SceneDraft(objects, Query(look, (kind, kind)), ('turn', 'event'))
+
+
 def _two_pairs(author: Author) -> Tuple[Span, Span, Span, Span]:
     """Two pairs of spans; those of a pair overlap, the pairs do not."""
     end = author.num_frames
@@ -248,7 +287,11 @@ def _in_a_row(author: Author, relation: str) -> Tuple[Span, ...]:
 
 
 RECIPES = dict(
-    simple=simple, compound=compound, timed=timed, question=question)
+    simple=simple,
+    compound=compound,
+    timed=timed,
+    question=question,
+    turns=turns)
 
 
 def add_bystanders(author: Author, draft: SceneDraft) -> SceneDraft:

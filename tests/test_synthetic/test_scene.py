@@ -18,7 +18,8 @@ from costa_mm.synthetic.motion import (OUTLINES, compute_outline, compute_pose,
 from costa_mm.synthetic.placement import place_objects
 from costa_mm.synthetic.render import render_frames
 from costa_mm.synthetic.scene import (Action, Look, Match, Query, Relation,
-                                      SceneObject, find_lookalikes,
+                                      SceneObject, acting_frames,
+                                      action_spans, find_lookalikes,
                                       find_matches, occurrences, related)
 from costa_mm.synthetic.scripts import SceneDraft
 
@@ -140,7 +141,7 @@ LOOK = (rf'(?:(?:small|large) )?(?:{"|".join(COLOURS)}) '
         rf'(?:{"|".join(SHAPES)})')
 SENTENCE = re.compile(
     rf'(?:What|Which object|(?:The|An|A) (?P<look>{LOOK})(?: that)?) '
-    rf'(?:first )?(?P<one>{VERB})'
+    rf'(?:first )?(?P<one>{VERB})(?P<twice> twice)?'
     rf'(?:(?:, then| and then) (?P<two>{VERB}))?'
     rf'(?: (?P<rel>while|after|before) the (?P<ref>{LOOK}) (?P<act>{VERB}))?'
     r'[.?]')
@@ -155,6 +156,7 @@ def read_sentence(sentence, objects):
     m = SENTENCE.fullmatch(sentence)
     assert m, sentence
     event = [VERB_TO_KIND[v] for v in (m['one'], m['two']) if v]
+    event *= 2 if m['twice'] else 1
     found = []
     for i, obj in enumerate(objects):
         script = obj['script']
@@ -217,6 +219,23 @@ def test_easy_is_what_it_promises(samples):
                 assert obj is target or span_iou(sample.span,
                                                  (a.start, a.end)) <= 0.4
                 assert a.start >= 1 and a.end < 48  # rest around it
+
+
+def test_at_turns_lookalikes_act_one_after_the_other(samples):
+    for sample in samples['turns']:
+        start, end = sample.span
+        target = sample.objects[sample.target]
+        (twin, ) = (o for o in sample.objects
+                    if o.look == target.look and o is not target)
+        twin_acts = acting_frames(twin, 48)
+        assert not twin_acts[start:end].any()
+        assert 10 <= twin_acts.sum() <= 14
+        rest = ~acting_frames(target, 48)[start:end]
+        assert 0.4 < rest.mean() < 0.65 and not rest[[0, -1]].any()
+        assert {a.kind for a in twin.script}.isdisjoint(sample.query.event)
+        assert action_spans(target.script) == [sample.span]
+        assert sample_factors(sample)['event_kind'] == 'twice'
+        assert sample.sentence.rstrip('.').endswith(' twice')
 
 
 def test_event_length_and_target_area(samples):

@@ -283,3 +283,21 @@ def test_oracles_at_easy_are_coin_tosses(folder):
     half = pytest.approx(oracles['complete']['m_sIoU'] / 2, abs=1e-3)
     assert oracles['appearance_only']['m_sIoU'] == half
     assert oracles['no_language']['vIoU@0.5'] == pytest.approx(1 / 3)
+    assert oracles['momentary'] == oracles['complete']
+
+
+def test_at_turns_a_frame_does_not_tell_who_is_meant():
+    settings = Settings('turns')
+    entries = {
+        'test': {
+            str(i): sample_entry(draw_sample(settings, 'test', i))
+            for i in range(40)
+        }
+    }
+    scores = run_oracles(settings, entries)['oracles']
+    momentary, complete = scores['momentary'], scores['complete']
+    assert momentary['m_tIoU'] == 1.
+    # one of two in more than half of the frames
+    assert 0.68 < momentary['m_sIoU'] < 0.75 * complete['m_sIoU']
+    assert scores['appearance_only']['m_vIoU'] < 0.35
+    assert scores['no_language']['m_tIoU'] > 0.35
