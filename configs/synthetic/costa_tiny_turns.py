@@ -1,7 +1,10 @@
-# The same on level turns, where look-alikes rest together in the midst of an
+# CoSTA-tiny on level turns, where look-alikes rest together in the midst of an
 # event. Kernels over time in the first convolution only: a cell knows its own
 # and the next frames, and what lies farther is left to those who read cells.
-_base_ = './costa_tiny_synthetic.py'
+_base_ = [
+    '../_base_/models/costa_tiny.py', '../_base_/datasets/synthetic.py',
+    '../_base_/schedules/costa_tiny.py', '../_base_/default_runtime.py'
+]
 data_root = 'data/synthetic_turns/'
 max_epochs = 6
 model = dict(backbone=dict(temporal=dict(inflate=(0, 0, 0, 0))))
