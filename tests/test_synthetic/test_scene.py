@@ -18,9 +18,9 @@ from costa_mm.synthetic.motion import (OUTLINES, compute_outline, compute_pose,
 from costa_mm.synthetic.placement import place_objects
 from costa_mm.synthetic.render import render_frames
 from costa_mm.synthetic.scene import (Action, Look, Match, Query, Relation,
-                                      SceneObject, acting_frames,
-                                      action_spans, find_lookalikes,
-                                      find_matches, occurrences, related)
+                                      SceneObject, acting_frames, action_spans,
+                                      find_lookalikes, find_matches,
+                                      occurrences, related)
 from costa_mm.synthetic.scripts import SceneDraft
 
 RED = Look('red', 'square')
