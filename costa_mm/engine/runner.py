@@ -25,6 +25,20 @@ from .work_lock import FolderInUseError, hold_folder, release_folder
 LOADER_TIMEOUT = 1800
 
 
+def _end_workers(*loops: Union[BaseLoop, Dict, None]) -> None:
+    """End data workers that persist.
+
+    Left to the garbage collector, which closes their queues first, each of
+    them would be waited for in vain for five seconds.
+    """
+    for loop in loops:
+        loader = getattr(loop, 'dataloader', None)
+        iterator = getattr(loader, '_iterator', None)
+        if iterator is not None:
+            iterator._shutdown_workers()
+            loader._iterator = None
+
+
 @RUNNERS.register_module()
 class STVGRunner(Runner):
     """Runner of the tools.  The arguments are those of MMEngine's Runner.
@@ -70,6 +84,21 @@ class STVGRunner(Runner):
             return super().train()
         finally:
             release_folder(self.work_dir)
+            _end_workers(self._train_loop, self._val_loop)
+
+    def val(self) -> dict:
+        """Validate; returns the metrics."""
+        try:
+            return super().val()
+        finally:
+            _end_workers(self._val_loop)
+
+    def test(self) -> dict:
+        """Test; returns the metrics."""
+        try:
+            return super().test()
+        finally:
+            _end_workers(self._test_loop)
 
     def wrap_model(self, model_wrapper_cfg: Optional[Dict],
                    model: nn.Module) -> nn.Module:

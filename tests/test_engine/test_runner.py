@@ -44,6 +44,25 @@ def test_loaders_do_not_wait_for_ever(tmp_path):
     assert r.train_loop.dataloader.timeout == 7
 
 
+@pytest.mark.parametrize('fails', [False, True])
+def test_no_worker_outlives_a_run(tmp_path, fails):
+    """Left to the garbage collector, each would cost five seconds."""
+    import multiprocessing
+
+    before = set(multiprocessing.active_children())
+    r = runner(tmp_path, **{'train_cfg.max_epochs': 1,
+                            'val_dataloader.num_workers': 1,
+                            'val_dataloader.persistent_workers': True})
+    if fails:
+        r.train_loop.run_iter = lambda *args: 1 / 0
+        with pytest.raises(ZeroDivisionError):
+            r.train()
+    else:
+        r.train()
+        assert r.val()
+    assert set(multiprocessing.active_children()) <= before
+
+
 def test_a_sampler_without_offset_is_an_error(tmp_path):
     r = runner(
         tmp_path, **{
