@@ -2,11 +2,11 @@
 """Pictures and files of results."""
 import os
 from itertools import count
-from typing import Dict, List, Sequence
+from typing import Callable, Dict, Iterable, Iterator, List, Optional, Sequence
 
 import numpy as np
 
-from costa_mm.structures import TubeDataSample
+from costa_mm.structures import Tube, TubeDataSample
 from costa_mm.utils.files import check_folder, check_output
 from costa_mm.visualization import (PALETTE, TubePainter, TubeTrack,
                                     attention_sheet, contact_sheet,
@@ -16,7 +16,10 @@ from costa_mm.visualization.tracks import Color
 from .inputs import VideoSource
 from .results import TubeResult
 
+#: Told the stage of the work, what is done of it, and all of it.
+Progress = Callable[[str, int, int], None]
 TUBE_FILE = 'tubes.json'
+ABSENT_COLOR: Color = (128, 130, 134)
 DEFAULT_FPS = 25.0  # of frames in memory whose rate nobody told
 
 
@@ -26,15 +29,21 @@ def color_of(index: int) -> Color:
 
 
 def tracks_of(results: Sequence[TubeResult]) -> List[TubeTrack]:
-    """One colour per sentence; what was not found has no span to show."""
-    if len(results) == 1 and results[0].found:
-        label = f'model {results[0].confidence:.2f}'
-        return [TubeTrack(results[0].tube, label, results[0].sentence)]
+    """One colour per sentence; what was not found is grey and has no box."""
+    several = len(results) > 1
     return [
-        TubeTrack(result.tube, f'{i + 1}: {result.confidence:.2f}',
-                  f'{i + 1}: {result.sentence}', color_of(i))
-        for i, result in enumerate(results) if result.found
+        _track(result, f'{i + 1}: ' if several else '', color_of(i))
+        for i, result in enumerate(results)
     ]
+
+
+def _track(result: TubeResult, number: str, color: Color) -> TubeTrack:
+    score = f'{number or "model "}{result.confidence:.2f}'
+    sentence = number + result.sentence
+    if result.found:
+        return TubeTrack(result.tube, score, sentence, color)
+    return TubeTrack(Tube(None), score, f'{sentence} (not in this video)',
+                     ABSENT_COLOR)
 
 
 def draw_timeline(result: TubeResult, sample: TubeDataSample,
@@ -75,13 +84,16 @@ def draw_pictures(source: VideoSource, results: Sequence[TubeResult],
         timeline = draw_timeline(result, sample, i)
         pictures[f'{result.sample_id}_timeline'] = timeline
         if result.attention is not None:
-            pictures[f'{result.sample_id}_attention'] = _draw_attention(
+            pictures[f'{result.sample_id}_attention'] = draw_attention(
                 source, result, color_of(i), timeline)
     return pictures
 
 
-def _draw_attention(source: VideoSource, result: TubeResult, color: Color,
-                    timeline: np.ndarray) -> np.ndarray:
+def draw_attention(source: VideoSource,
+                   result: TubeResult,
+                   color: Color,
+                   timeline: Optional[np.ndarray] = None) -> np.ndarray:
+    """Where the model looks for a sentence, see :func:`attention_sheet`."""
     track = TubeTrack(result.tube, f'{result.confidence:.2f}',
                       result.sentence, color)
     picked = pick_sampled(result.frame_ids, [track], source.info.num_frames)
@@ -96,8 +108,10 @@ def _draw_attention(source: VideoSource, result: TubeResult, color: Color,
         timeline=timeline)
 
 
-def write_tube_video(path: str, source: VideoSource,
-                     results: Sequence[TubeResult]) -> None:
+def write_tube_video(path: str,
+                     source: VideoSource,
+                     results: Sequence[TubeResult],
+                     progress: Optional[Progress] = None) -> None:
     """Write a video with the tubes of all its sentences."""
     info = source.info
     painter = TubePainter(
@@ -105,8 +119,18 @@ def write_tube_video(path: str, source: VideoSource,
         num_frames=info.num_frames,
         tracks=tracks_of(results),
         fps=source.seconds)
-    pictures = painter.pictures(source.iter_frames(), count())
-    write_video(path, pictures, info.fps or DEFAULT_FPS)
+    frames = source.iter_frames()
+    if progress is not None:
+        frames = _counted(frames, info.num_frames, progress)
+    write_video(path, painter.pictures(frames, count()),
+                info.fps or DEFAULT_FPS)
+
+
+def _counted(frames: Iterable[np.ndarray], total: int,
+             progress: Progress) -> Iterator[np.ndarray]:
+    for i, frame in enumerate(frames):
+        progress('drawing', i, total)
+        yield frame
 
 
 def check_outputs(folder: str, sources: Sequence[VideoSource]) -> None:

@@ -10,7 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Deque, List, Optional
 
 from costa_mm.datasets import VideoReadError
-from .outputs import TUBE_FILE
+from costa_mm.visualization import save_image
+from .inputs import make_sources
+from .outputs import (TUBE_FILE, Progress, color_of, draw_attention,
+                      write_tube_video)
 from .results import TubeResult, dump_results
 from .stvg_inferencer import STVGInferencer
 
@@ -47,15 +50,13 @@ class Answer:
         results (list[:obj:`TubeResult`]): One per sentence.
         video (str): Path of the video with the tubes.
         json (str): Path of the tube file.
-        timelines (list[str]): Path of every sentence's timeline.
-        attention (list[str]): The same for attention maps; empty where they
-            were not asked for.
+        attention (list[str]): Paths of every sentence's attention maps; empty
+            where they were not asked for.
     """
 
     results: List[TubeResult]
     video: str
     json: str
-    timelines: List[str]
     attention: List[str]
 
 
@@ -92,13 +93,16 @@ class GroundingService:
     def ground(self,
                video: Optional[str],
                text: Optional[str],
-               attention: bool = False) -> Answer:
+               attention: bool = False,
+               progress: Optional[Progress] = None) -> Answer:
         """Answer a request.
 
         Args:
             video (str, optional): Path of the uploaded file.
             text (str, optional): Sentences, one per line.
             attention (bool): Whether to draw attention maps too.
+            progress (Callable, optional): Told the stage of the work, what is
+                done of it, and all of it.
 
         Raises:
             RequestError: If the request cannot be answered, says why in words
@@ -107,7 +111,7 @@ class GroundingService:
         sentences = self.read_sentences(text)
         self.check_video(video)
         with self._lock:
-            return self._answer(video, sentences, attention)
+            return self._answer(video, sentences, attention, progress)
 
     # ------------------------------------------------------------ the checks
     def read_sentences(self, text: Optional[str]) -> List[str]:
@@ -161,35 +165,29 @@ class GroundingService:
             raise _no_video(name) from e
 
     # ------------------------------------------------------------ the answer
-    def _answer(self, video: str, sentences: List[str],
-                attention: bool) -> Answer:
-        folder = self._new_folder()
+    def _answer(self, video: str, sentences: List[str], attention: bool,
+                progress: Optional[Progress]) -> Answer:
+        folder, name = self._new_folder(), os.path.basename(video)
         try:
             out = self.inferencer(
-                video, sentences, out_dir=folder, attention=attention,
-                pred_score_thr=self.score_thr)
+                video, sentences, attention=attention,
+                pred_score_thr=self.score_thr, progress=progress)
+            source, = make_sources(video, sentences, self.inferencer.reader)
+            drawn = os.path.join(folder, f'{source.name}.mp4')
+            write_tube_video(drawn, source, out['predictions'], progress)
         except VideoReadError as e:
-            raise _no_video(os.path.basename(video)) from e
+            raise _no_video(name) from e
         except ValueError as e:
-            text = str(e).replace(video, os.path.basename(video))
-            raise RequestError(text) from e
-        name = os.path.basename(video)
-        results = [replace(r, video=name) for r in out['predictions']]
-        files = {os.path.basename(path): path for path in out['files']}
-
+            raise RequestError(str(e).replace(video, name)) from e
         # Without the path that the upload has on this machine.
-        dump_results(results, files[TUBE_FILE])
-
-        def pictures(kind: str) -> List[str]:
-            names = (f'{r.sample_id}_{kind}.png' for r in results)
-            return [files[n] for n in names if n in files]
-
-        return Answer(
-            results=results,
-            video=next(p for n, p in files.items() if n.endswith('.mp4')),
-            json=files[TUBE_FILE],
-            timelines=pictures('timeline'),
-            attention=pictures('attention'))
+        results = [replace(r, video=name) for r in out['predictions']]
+        tubes = os.path.join(folder, TUBE_FILE)
+        dump_results(results, tubes)
+        maps = []
+        for i, result in enumerate(results if attention else ()):
+            maps.append(os.path.join(folder, f'{i}_attention.png'))
+            save_image(maps[-1], draw_attention(source, result, color_of(i)))
+        return Answer(results, drawn, tubes, maps)
 
     def _new_folder(self) -> str:
         """A fresh folder; the oldest answer is removed for it."""

@@ -26,7 +26,8 @@ from .calibration import Calibration, find_calibration
 from .grounding import OpenedVideo, VideoWindows, ground_group, group_videos
 from .inputs import (ArrayReader, Sentences, Videos, VideoSource, check_number,
                      make_sources, text_path)
-from .outputs import TUBE_FILE, check_outputs, draw_pictures, write_files
+from .outputs import (TUBE_FILE, Progress, check_outputs, draw_pictures,
+                      write_files)
 from .results import TubeResult, dump_results
 
 Model = Union[str, os.PathLike, Config, dict]
@@ -136,7 +137,8 @@ class STVGInferencer:
                  show: bool = False,
                  wait_time: float = 0,
                  return_datasamples: bool = False,
-                 attention: bool = False) -> Dict[str, Any]:
+                 attention: bool = False,
+                 progress: Optional[Progress] = None) -> Dict[str, Any]:
         """Ground sentences in videos.
 
         Every video is decoded and encoded once for all of its sentences.
@@ -168,6 +170,8 @@ class STVGInferencer:
             attention (bool): Whether results, JSON and pictures are to hold
                 the attention maps of the spatial decoder too.  The video is
                 encoded once more for every sentence.
+            progress (Callable, optional): Told the stage of the work, what is
+                done of it, and all of it.
 
         Returns:
             dict: ``predictions`` (list[:obj:`TubeResult`]), videos in order
@@ -193,7 +197,7 @@ class STVGInferencer:
         if out_dir != '':
             out_dir = text_path('out_dir', out_dir)
             check_outputs(out_dir, sources)
-        samples = self._predict(sources, batch_size, attention)
+        samples = self._predict(sources, batch_size, attention, progress)
         seconds = [s.seconds for s in sources for _ in s.sentences]
         results = [
             TubeResult.from_sample(sample, pred_score_thr, self.calibration,
@@ -212,9 +216,13 @@ class STVGInferencer:
             files=files)
 
     def _predict(self, sources: Sequence[VideoSource], batch_size: int,
-                 attention: bool) -> List[TubeDataSample]:
+                 attention: bool,
+                 progress: Optional[Progress]) -> List[TubeDataSample]:
         """A predicted sample for every sentence, in order."""
         total = sum(len(source.sentences) for source in sources)
+        if progress is None:
+            progress = _untold
+        progress('reading', 0, len(sources))
         videos = (
             OpenedVideo(
                 VideoWindows(
@@ -229,6 +237,7 @@ class STVGInferencer:
                                           attention):
                     samples += chunk
                     bar.update(len(chunk))
+                    progress('grounding', len(samples), total)
         return samples
 
     def _transforms_for(self, source: VideoSource) -> List[Callable]:
@@ -265,6 +274,10 @@ class STVGInferencer:
                     pictures['sheet'], win_name=source.name,
                     wait_time=wait_time)
         return visualization, files
+
+
+def _untold(stage: str, done: int, total: int) -> None:
+    """Nobody asked."""
 
 
 def _find_config(model: Optional[Model], weights: Optional[str]

@@ -3,6 +3,7 @@
 from .attention import overlay_attention
 from .attention_sheet import attention_sheet, pick_sampled
 from .contact_sheet import contact_sheet, pick_frames
+from .html_timeline import html_timeline
 from .local_visualizer import (TubeLocalVisualizer, save_image,
                                timeline_from_sample)
 from .painter import TubePainter
@@ -13,7 +14,8 @@ from .video_writer import write_video
 
 __all__ = [
     'PALETTE', 'TubeLocalVisualizer', 'TubePainter', 'TubeTrack',
-    'attention_sheet', 'contact_sheet', 'overlay_attention', 'pick_frames',
-    'pick_sampled', 'plot_timeline', 'save_image', 'timeline_from_sample',
-    'tracks_from_sample', 'tracks_from_tubes', 'truth_track', 'write_video'
+    'attention_sheet', 'contact_sheet', 'html_timeline', 'overlay_attention',
+    'pick_frames', 'pick_sampled', 'plot_timeline', 'save_image',
+    'timeline_from_sample', 'tracks_from_sample', 'tracks_from_tubes',
+    'truth_track', 'write_video'
 ]

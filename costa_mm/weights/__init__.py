@@ -14,7 +14,7 @@ from .reading import load_file, read_published
 from .resolve import find_source, resolve_weights
 from .sources import WeightSource, is_address
 from .zoo import (ZooEntry, find_model, list_models, models_with_weights,
-                  notice_of, zoo_root)
+                  notice_of, training_data, zoo_root)
 
 __all__ = [
     'LAYOUTS', 'Layout', 'PARTS', 'WeightSource', 'WeightsUnavailableError',
@@ -22,5 +22,5 @@ __all__ = [
     'find_source', 'is_address', 'list_models', 'load_file',
     'load_initial_weights', 'models_with_weights', 'notice_of', 'read_part',
     'read_published', 'recognise', 'register_layout', 'resolve_weights',
-    'unavailable', 'verify', 'zoo_root'
+    'training_data', 'unavailable', 'verify', 'zoo_root'
 ]

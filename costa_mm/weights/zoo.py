@@ -29,6 +29,7 @@ class ZooEntry(NamedTuple):
         aliases (tuple[str, ...]): Other names.
         source (:obj:`WeightSource`, optional): Of weights at an address.
         notice (str, optional): What to know of the model before believing it.
+        data (str, optional): What it was trained on.
     """
     name: str
     config: str
@@ -36,6 +37,7 @@ class ZooEntry(NamedTuple):
     aliases: tuple = ()
     source: Optional[WeightSource] = None
     notice: Optional[str] = None
+    data: Optional[str] = None
 
     @property
     def present_weights(self) -> Optional[str]:
@@ -115,7 +117,8 @@ def _entry(root: str, model: dict) -> ZooEntry:
         weights=weights,
         aliases=(alias, ) if isinstance(alias, str) else tuple(alias),
         source=source,
-        notice=model.get('Notice'))
+        notice=model.get('Notice'),
+        data=(model.get('Metadata') or {}).get('Training Data'))
 
 
 def _source(address: str, published: dict) -> WeightSource:
@@ -171,3 +174,11 @@ def models_with_weights() -> List[str]:
         return [m.name for m in list_models() if m.present_weights]
     except FileNotFoundError:  # installed without configs
         return []
+
+
+def training_data(name: str) -> Optional[str]:
+    """What the model of a name was trained on, None where nothing tells."""
+    try:
+        return find_model(name).data
+    except (FileNotFoundError, ValueError):
+        return None

@@ -4,7 +4,8 @@ import pytest
 
 from costa_mm.apis import TubeResult, outputs
 from costa_mm.apis.inputs import make_sources
-from costa_mm.apis.outputs import draw_pictures, tracks_of, write_files
+from costa_mm.apis.outputs import (ABSENT_COLOR, draw_pictures, tracks_of,
+                                   write_files)
 from costa_mm.structures import Tube, TubeDataSample
 from costa_mm.visualization import PALETTE
 
@@ -28,18 +29,22 @@ def predictions():
     return [TubeResult.from_sample(s, 0.5) for s in samples], samples
 
 
-def test_only_what_was_found_is_drawn(predictions):
+def test_what_was_not_found_is_grey_and_has_no_box(predictions):
     results, _ = predictions
-    track, = tracks_of(results)
-    assert track.sentence == '1: s a' and track.label == '1: 0.90'
-    assert tracks_of(results[1:]) == []
-    track, = tracks_of(results[:1])
-    assert track.sentence == 's a'  # one sentence needs no number
+    found, absent = tracks_of(results)
+    assert found.sentence == '1: s a' and found.label == '1: 0.90'
+    assert absent.sentence == '2: s b (not in this video)'
+    assert absent.label == '2: 0.20' and absent.color == ABSENT_COLOR
+    assert absent.box(4) is None and not absent.is_inside(4)
+    track, = tracks_of(results[:1])  # one sentence needs no number
+    assert track.sentence == 's a' and track.label == 'model 0.90'
+    track, = tracks_of(results[1:])
+    assert track.sentence == 's b (not in this video)'
 
 
 def test_colours_stay_with_their_sentences(predictions):
     results, _ = predictions
-    track, = tracks_of(results[::-1])
+    _, track = tracks_of(results[::-1])
     assert track.label == '2: 0.90' and track.color == PALETTE[1]
 
 

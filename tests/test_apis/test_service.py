@@ -31,16 +31,22 @@ def test_an_answer_is_what_the_python_call_gives(service, colour_finder,
         entry['video'] = 'squares.mp4'  # no path of the server
     assert found == wanted
     assert [r.found for r in answer.results] == [True, True, False]
-    assert [os.path.basename(p) for p in answer.timelines] == [
-        f'squares_{i}_timeline.png' for i in range(3)]
     assert answer.attention == []
-    for path in (answer.video, *answer.timelines):
-        assert os.path.getsize(path) > 1000
+    assert os.path.getsize(answer.video) > 1000
+
+
+def test_stages_are_told(service, video):
+    told = []
+    service.ground(str(video), f'{RED}\n{GREEN}',
+                   progress=lambda *stage: told.append(stage))
+    assert told[0] == ('reading', 0, 1)
+    assert [t for t in told if t[0] == 'grounding'][-1] == ('grounding', 2, 2)
+    assert told[-1] == ('drawing', 29, 30)
 
 
 def test_attention_on_request(service, video):
     answer = service.ground(str(video), GREEN, attention=True)
-    assert os.path.basename(answer.attention[0]) == 'squares_attention.png'
+    assert os.path.basename(answer.attention[0]) == '0_attention.png'
 
 
 @pytest.mark.parametrize('text, message', [

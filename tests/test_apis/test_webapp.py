@@ -17,7 +17,11 @@ from urllib.parse import urlparse
 import numpy as np
 import pytest
 
+from costa_mm.apis import STVGInferencer
 from costa_mm.apis.service import GroundingService, Limits
+from costa_mm.evaluation import PROTOCOLS
+from costa_mm.structures import Tube
+from costa_mm.synthetic import Settings, draw_sample
 from costa_mm.visualization import write_video
 
 pytest.importorskip(
@@ -33,7 +37,11 @@ def webapp():
     spec = importlib.util.spec_from_file_location('webapp', DEMO)
     module = importlib.util.module_from_spec(spec)
     sys.modules['webapp'] = module
-    spec.loader.exec_module(module)
+    sys.path.insert(0, str(DEMO.parent))  # as for a script
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(DEMO.parent))
     return module
 
 
@@ -42,8 +50,9 @@ def address(webapp, colour_finder, video):
     """Where the page of a model with known answers is served."""
     service = GroundingService(
         colour_finder, limits=Limits(megabytes=2, seconds=10), score_thr=0.5)
-    app = webapp.build_app(service, [[str(video), GREEN]])
-    url = webapp.launch(app, service, '127.0.0.1', None, quiet=True,
+    app = webapp.build_app(dict(finder=service, other=service),
+                           [[str(video), GREEN]])
+    url = webapp.launch(app, service.limits, '127.0.0.1', None, quiet=True,
                         prevent_thread_lock=True)
     yield url.rstrip('/')
     app.close()
@@ -98,12 +107,8 @@ def ask(page, path, sentences):
 
 
 def see_error(page, text):
-    """Wait for a message and close it, and the browser's own, if any."""
-    toasts = page.locator('.toast-body.error')
-    toasts.filter(has_text=text).wait_for()
-    while toasts.count():
-        toasts.first.locator('.toast-close').click()
-        page.wait_for_timeout(300)
+    """Wait for a message; it stays."""
+    page.locator('#status .wrong').filter(has_text=text).wait_for()
 
 
 def download(page, selector):
@@ -131,8 +136,12 @@ def test_upload_two_sentences_and_download(page, video, colour_finder):
         [GREEN, '0.00 s to 3.00 s\nframes 0 to 29', '0.90'],
         ['the blue <b>one</b>', 'not in this video\nbest guess: 0.00 s to '
          '3.00 s\nframes 0 to 29', '0.05']]
-    page.wait_for_selector('#timelines img')
-    assert page.locator('#timelines .grid-container img').count() == 3
+    assert page.locator('#timelines .timeline').count() == 3
+    assert page.locator('#timelines .timeline.absent').count() == 1
+    above = page.evaluate(  # the short answer first
+        "document.querySelector('#table').getBoundingClientRect().bottom <= "
+        "document.querySelector('#output-video').getBoundingClientRect().top")
+    assert above
     page.wait_for_function(
         "document.querySelector('#output-video video').readyState >= 2")
     seconds = page.evaluate(
@@ -150,6 +159,79 @@ def test_upload_two_sentences_and_download(page, video, colour_finder):
     see_error(page, 'Write a sentence')
     for part in ('#table table', '#timelines', '#save-json'):
         assert not page.is_visible(part)  # nothing of the answer before
+
+
+def test_a_click_or_a_drag_in_a_timeline_seeks(page, video):
+    ask(page, video, RED)
+    page.wait_for_selector('#timelines .lanes')
+    page.wait_for_function(
+        "document.querySelector('#output-video video').readyState >= 2")
+
+    def now():
+        page.wait_for_timeout(300)
+        return page.evaluate(
+            "document.querySelector('#output-video video').currentTime")
+
+    box = page.locator('#timelines .lanes').bounding_box()
+    page.mouse.move(box['x'] + box['width'] / 4, box['y'] + 20)
+    page.mouse.down()
+    assert now() == pytest.approx(0.75, abs=0.1)
+    page.mouse.move(box['x'] + box['width'] / 2, box['y'] + 20)
+    page.mouse.up()
+    assert now() == pytest.approx(1.5, abs=0.1)
+    page.mouse.move(box['x'], box['y'])  # no longer held
+    assert now() == pytest.approx(1.5, abs=0.1)
+    page.locator('#timelines .lanes').focus()
+    page.keyboard.press('ArrowRight')
+    assert now() == pytest.approx(1.53, abs=0.02)
+    place = page.locator('#timelines .now').get_attribute('style')
+    assert place == 'left: 51%;'
+
+
+def test_stages_are_told(page, video):
+    page.evaluate("""() => { window.seen = []; new MutationObserver(() =>
+        seen.push(document.querySelector('#status').innerText)).observe(
+        document.querySelector('#status'), {subtree: true, childList: true,
+        characterData: true}); }""")
+    ask(page, video, RED)
+    page.wait_for_selector('#table table.tubes')
+    seen = ' '.join(page.evaluate('window.seen'))
+    assert 'waiting' in seen and re.search(r'drawing \d+%', seen)
+    assert page.locator('#status').inner_text().strip() == ''
+
+
+def test_a_link_repeats_a_request(page, address):
+    page.click('text=' + GREEN)
+    page.wait_for_selector('#input-video video')
+    page.fill('#sentences textarea', f'{RED}\n{GREEN} & <b>still</b>')
+    page.click('#find')
+    href = page.locator('#link a').get_attribute('href')
+    page.goto(address + '/' + href)
+    page.wait_for_selector('#table table.tubes')
+    rows = page.locator('#table tr').all_inner_texts()[1:]
+    assert RED in rows[0] and f'{GREEN} & <b>still</b>' in rows[1]
+
+
+@pytest.mark.parametrize('dark', [False, True])
+def test_narrow_and_dark(browser, address, video, dark):
+    context = browser.new_context(viewport=dict(width=400, height=800))
+    page = context.new_page()
+    page.set_default_timeout(1000 * TIMEOUT)
+    page.goto(address + '/' + ('?__theme=dark' if dark else ''))
+    page.wait_for_selector('#find')
+    assert 'finder' in page.locator('#about').inner_text()
+    ask(page, video, RED)
+    page.wait_for_selector('#table table.tubes')
+    page.wait_for_timeout(1500)
+    top, wide = page.evaluate(
+        "[document.querySelector('#table').getBoundingClientRect().top, "
+        'document.documentElement.scrollWidth]')
+    assert 0 <= top < 400 and wide <= 400  # in view, nothing sticks out
+    red, *_ = page.evaluate(
+        "getComputedStyle(document.querySelector('.timeline')).color"
+        ".match(/\\d+/g).map(Number)")
+    assert (red > 150) == dark  # light text on dark ground
+    context.close()
 
 
 def test_an_example_and_attention(page):
@@ -192,7 +274,8 @@ def test_files_over_the_limit_are_not_uploaded(page, tmp_path):
     path = tmp_path / 'large.mp4'
     path.write_bytes(bytes(2100000))
     page.set_input_files('#input-video input[type=file]', str(path))
-    see_error(page, re.compile('size', re.I))
+    page.locator('.toast-body.error').filter(
+        has_text=re.compile('size', re.I)).wait_for()
 
 
 # ------------------------------------------------------- without a browser
@@ -209,9 +292,9 @@ def test_ten_requests_at_once(address, tmp_path):
     def request(i):
         sentence = f'the red square number {i}'
         out = client.predict(
-            handle_file(videos[i]), sentence, False,
+            'finder', handle_file(videos[i]), sentence, False,
             api_name='/ground')
-        with open(out[4], encoding='utf-8') as f:
+        with open(out[2], encoding='utf-8') as f:
             return json.load(f)
 
     with ThreadPoolExecutor(10) as pool:
@@ -227,7 +310,7 @@ def test_errors_reach_other_programs(address, video):
     from gradio_client.exceptions import AppError
     client = Client(address, verbose=False)
     with pytest.raises(AppError, match='Write a sentence'):
-        client.predict(handle_file(str(video)), '', False,
+        client.predict('finder', handle_file(str(video)), '', False,
                        api_name='/ground')
 
 
@@ -238,7 +321,8 @@ def test_it_listens_on_this_machine_only(address, webapp, monkeypatch):
 
 
 def test_examples(webapp, tmp_path):
-    (path, text), *rest = webapp.synthetic_examples(str(tmp_path), 2)
+    (path, text), *rest = webapp.synthetic_examples(str(tmp_path),
+                                                    [(0, 1), (1, 0)])
     assert len(rest) == 1 and os.path.getsize(path) > 1000
     own, other = text.splitlines()
     assert rest[0][1].splitlines() == [other, own]
@@ -252,8 +336,23 @@ def test_examples(webapp, tmp_path):
         webapp.folder_examples(str(tmp_path / 'empty'))
 
 
+def test_examples_are_answered_rightly(webapp, tmp_path):
+    """By the shipped model: the first sentence, and not the second."""
+    inferencer = STVGInferencer('costa_tiny_synthetic', device='cpu',
+                                show_progress=False)
+    for (path, text), (number, _) in zip(
+            webapp.synthetic_examples(str(tmp_path)), webapp.EXAMPLES):
+        sample = draw_sample(Settings(seed=2024), 'test', number)
+        one, two = inferencer(path, text.splitlines())['predictions']
+        truth = Tube(sample.span, np.arange(len(one.boxes)),
+                     sample.tracks[sample.target])
+        assert PROTOCOLS['paper'].score(one.tube, truth).viou > 0.5
+        assert one.found and not two.found
+
+
 def test_mistakes_on_the_command_line(webapp, monkeypatch, capsys):
-    monkeypatch.setattr(sys, 'argv', ['webapp.py', '--model', 'no.py'])
+    monkeypatch.setattr(sys, 'argv', ['webapp.py', '--model', 'no.py',
+                                      '--port', '0'])
     assert webapp.main() == 1
     assert 'there is no config file no.py' in capsys.readouterr().err
 
