@@ -154,8 +154,8 @@ class STVGInferencer:
             fps (float, optional): Frame rate of frames in memory.
             pred_score_thr (float, optional): A tube below this confidence
                 counts as "not in this video" (``result.found`` is False) and
-                is not drawn; default: the calibration's threshold, or 0
-                without a calibration.
+                is drawn grey, without a box; default: the calibration's
+                threshold, or 0 without a calibration.
             out_dir (str | Path): Where to write, per video, a video with the
                 tubes (``NAME.mp4``), a contact sheet (``NAME_sheet.png``) and
                 a timeline per sentence, and one tube file for all

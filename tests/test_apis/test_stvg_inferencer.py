@@ -16,6 +16,7 @@ from costa_mm.apis import Calibration, STVGInferencer
 from costa_mm.apis.calibration import weights_digest
 from costa_mm.datasets import PyAVReader, VideoReadError
 from costa_mm.structures import load_tubes
+from costa_mm.visualization import PALETTE
 from costa_mm.weights import zoo
 
 RED, GREEN = 'the red square moves right', 'the green square stands still'
@@ -176,14 +177,19 @@ def test_pictures_only_when_asked(inferencer, frames, tmp_path):
     assert [p.name for p in (tmp_path / 'o').iterdir()] == ['tubes.json']
 
 
-def test_what_is_not_in_the_video_is_not_drawn(inferencer, frames):
+def test_what_is_not_in_the_video_has_no_box(inferencer, frames):
     plain = inferencer(frames, 'the blue square', return_vis=True,
                        pred_score_thr=0.5)
     assert [r.found for r in plain['predictions']] == [False]
     drawn = inferencer(frames, 'the blue square', return_vis=True)
     assert [r.found for r in drawn['predictions']] == [True]
-    assert plain['visualization'][0]['sheet'].shape != \
-        drawn['visualization'][0]['sheet'].shape
+    orange = np.array(PALETTE[0])  # of the box, the caption and the bars
+
+    def is_drawn(out):
+        sheet = out['visualization'][0]['sheet']
+        return (sheet == orange).all(-1).any()
+
+    assert is_drawn(drawn) and not is_drawn(plain)
 
 
 def test_data_samples_on_request(inferencer, frames):
