@@ -236,3 +236,33 @@ def test_settings_of_the_two_stream_methods(name):
         assert max(branch[-1].height) == 420
     version = 'train_v2' if 'v2' in name else 'train'
     assert version in cfg.train_dataloader.dataset.ann_file
+
+
+@pytest.mark.parametrize('name', ['hcstvg', 'vidstg'])
+def test_settings_of_stvgbert(name):
+    cfg = Config.fromfile(ROOT / f'stvgbert_{name}.py')
+    epochs, drop, batch, words = dict(
+        hcstvg=(100, 80, 5, 40), vidstg=(15, 10, 1, 20))[name]
+    assert cfg.optim_wrapper == dict(
+        type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-5, fused=True))
+    assert cfg.train_cfg.max_epochs == epochs
+    assert cfg.param_scheduler[0].milestones == [drop]
+    assert cfg.train_dataloader.batch_size == batch
+    assert cfg.auto_scale_lr.base_batch_size == batch
+    assert cfg.model.text_encoder.max_length == words
+    assert not any(h.type == 'STVGEMAHook' for h in cfg.custom_hooks)
+    head = cfg.model.head
+    weights = dict(heatmap=1, size=0.1, offset=1, score=1, span=1)
+    for loss, weight in weights.items():
+        assert head[f'loss_{loss}'].loss_weight == weight
+    for loader in (cfg.train_dataloader, cfg.test_dataloader):
+        sampling = loader.dataset.pipeline[0]
+        assert (sampling.mode, sampling.num_frames) == ('uniform', 64)
+        resize = [t for t in loader.dataset.pipeline
+                  if t.type == 'ResizeClip' or t.get('branches')][-1]
+        resize = resize.branches[1][-1] if resize.get('branches') else resize
+        assert tuple(resize.scale) == (256, 256) and resize.keep_ratio
+    parts = [part.weights for part in cfg.load_from]
+    assert parts == ['resnet101_imagenet', 'vilbert_conceptual_captions']
+    # anchors of 3 to 63 frames, as many as the public code has
+    assert 2 * (2**head.num_scales - 1) + 1 == 63

@@ -100,6 +100,8 @@ def shrink(model: dict) -> dict:
             out_indices=(len(depths) - 1, ))
         model['neck']['motion_channels'] = 8 * 2**(len(depths) - 1)
     model['neck']['in_channels'] = 8 * BASE
+    if 'in_channels' in model['head']:
+        model['head']['in_channels'] = 8 * BASE
     frozen = model['text_encoder'].get('frozen', False)
     model['text_encoder'] = text_cfg(
         frozen=frozen, type=model['text_encoder']['type'])
@@ -113,7 +115,8 @@ SMALL = dict(
     num_layers=2,
     num_temporal_layers=2,
     num_spatial_layers=2,
-    out_channels=C)
+    out_channels=C,
+    text_channels=C)
 
 
 def _shrink_sizes(value: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Dict, Iterable, NamedTuple, Optional, Tuple
 
 from .published_names import MDETR_ANCHOR, STCAT, TUBEDETR, Rules
 from .two_stream_names import CGSTVG, TASTVG
+from .vilbert_names import VILBERT
 
 
 class Layout(NamedTuple):
@@ -110,3 +111,9 @@ register_layout(
         marks=('vid.', 's_temporal_clas.', 'temp_embed.'),
         rules=TASTVG,
         configs=('tastvg_hcstvg', 'tastvg_hcstvg_v2', 'tastvg_vidstg')))
+register_layout(
+    Layout(
+        'vilbert',
+        marks=('bert.encoder.c_layer.', 'bert.v_embeddings.'),
+        rules=VILBERT,
+        whole=False))

@@ -9,6 +9,7 @@ from .pretrained import backbone_names, load_mapped_weights
 from .published_checkpoints import convert_checkpoint, pick_weights
 from .published_names import MDETR_ANCHOR, MDETR_COSTA, TUBEDETR, Rules
 from .sources import WeightSource
+from .vilbert_names import VILBERT
 
 PARTS: Dict[str, WeightSource] = dict(
     # ResNet-101, RoBERTa and the layers of a DETR that reads text, trained
@@ -39,11 +40,23 @@ PARTS: Dict[str, WeightSource] = dict(
         'https://download.pytorch.org/models/resnet101-63fe2227.pth',
         size='179 MB',
         licence='BSD-3-Clause',
-        page='https://pytorch.org/vision'))
+        page='https://pytorch.org/vision'),
+    # BERT-base, a vision stream over ResNet-101 features of regions and
+    # co-attention, trained on Conceptual Captions
+    vilbert_conceptual_captions=WeightSource(
+        'https://dl.fbaipublicfiles.com/vilbert-multi-task/'
+        'pretrained_model.bin',
+        file='vilbert_conceptual_captions.bin',
+        licence='MIT',
+        page='https://github.com/facebookresearch/vilbert-multi-task'))
 
-# what MDETR gives to a method
-_MDETR_RULES: Dict[str, Rules] = dict(
-    mdetr_costa=MDETR_COSTA, mdetr_stcat=MDETR_ANCHOR, mdetr_tubedetr=TUBEDETR)
+# what files that hold no whole model of ours give: MDETR to a method, ViLBERT
+# to STVGBert
+_PART_RULES: Dict[str, Rules] = dict(
+    mdetr_costa=MDETR_COSTA,
+    mdetr_stcat=MDETR_ANCHOR,
+    mdetr_tubedetr=TUBEDETR,
+    vilbert=VILBERT)
 
 
 class LoadedPart(NamedTuple):
@@ -69,7 +82,7 @@ def read_part(weights: str,
         weights (str): Name, address or path, see
             :func:`costa_mm.weights.resolve_weights`.
         layout (str, optional): What MDETR is to give: 'mdetr_costa',
-            'mdetr_stcat' or 'mdetr_tubedetr'.
+            'mdetr_stcat' or 'mdetr_tubedetr'; 'vilbert' for ViLBERT.
         prefix (str, optional): For a classifier's backbone: where it goes,
             'backbone.spatial.', 'backbone.temporal.' or 'backbone.motion.'.
         key (str, optional): Where the weights are in the file, see
@@ -84,13 +97,13 @@ def read_part(weights: str,
     from .resolve import resolve_weights
     if (layout is None) == (prefix is None):
         raise ValueError(f'initial weights {weights!r}: give layout=... '
-                         f'({", ".join(_MDETR_RULES)}) or prefix=...')
-    if layout is not None and layout not in _MDETR_RULES:
+                         f'({", ".join(_PART_RULES)}) or prefix=...')
+    if layout is not None and layout not in _PART_RULES:
         raise ValueError(f'initial weights {weights!r}: there is no layout '
-                         f'{layout!r}, only {", ".join(_MDETR_RULES)}')
+                         f'{layout!r}, only {", ".join(_PART_RULES)}')
     checkpoint = load_file(resolve_weights(weights), mmap=True)
     if layout is not None:
-        out = convert_checkpoint(checkpoint, _MDETR_RULES[layout], key)
+        out = convert_checkpoint(checkpoint, _PART_RULES[layout], key)
         return LoadedPart(weights, out.checkpoint['state_dict'], out.dropped)
     _, state = pick_weights(checkpoint, key)
     renamed = backbone_names(state, prefix)

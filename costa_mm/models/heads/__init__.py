@@ -11,6 +11,7 @@ from .spatial_decoder import EntangledSpatialDecoder
 from .stcat_decoder import (STCATDecoderLayer, STCATSpatialDecoder, Template,
                             TemplateGenerator)
 from .stcat_head import STCATHead
+from .stvgbert_head import STVGBertHead
 from .target_queries import Classifier, TargetStream
 from .targets import TubeTargets, collect_targets
 from .tastvg_head import TASTVGHead
@@ -23,7 +24,7 @@ __all__ = [
     'Classifier', 'ContextDecoderLayer', 'ContextGenerator',
     'EntangledSpatialDecoder', 'EntangledTubeHead', 'EventQuery',
     'FrameAnchor', 'ReferencePointQuery', 'STCATDecoderLayer', 'STCATHead',
-    'STCATSpatialDecoder', 'TASTVGHead', 'TargetStream', 'Template',
-    'TemplateGenerator', 'TemporalDecoder', 'TubeDETRHead', 'TubeTargets',
-    'TwoStreamHead', 'collect_targets', 'select_labels'
+    'STCATSpatialDecoder', 'STVGBertHead', 'TASTVGHead', 'TargetStream',
+    'Template', 'TemplateGenerator', 'TemporalDecoder', 'TubeDETRHead',
+    'TubeTargets', 'TwoStreamHead', 'collect_targets', 'select_labels'
 ]

@@ -6,6 +6,8 @@ from .cross_attention_block import CrossAttentionBlock
 from .cross_frame_decoder import CrossFrameDecoder, CrossFrameOutputs
 from .initialization import xavier_matrices
 from .mlp import DropoutMLP
+from .pooled_attention import (CoAttentionLayer, PooledEncoderLayer,
+                               broadcast_tokens, pool_tokens)
 from .positional_encoding import (box_sine_embedding, grid_sine_embedding,
                                   time_sine_embedding)
 from .region_pooling import covered_cells, masked_mean, pool_cells
@@ -13,10 +15,11 @@ from .transformer import (FFN, CrossFrameLayer, TransformerEncoderLayer,
                           frame_key_mask)
 
 __all__ = [
-    'ANCHOR_EPS', 'AnchorDecoderLayer', 'ConcatCrossAttention',
-    'CrossAttentionBlock', 'CrossFrameDecoder', 'CrossFrameLayer',
-    'CrossFrameOutputs', 'DropoutMLP', 'FFN', 'MultiheadAttention',
-    'TransformerEncoderLayer', 'box_sine_embedding', 'covered_cells',
+    'ANCHOR_EPS', 'AnchorDecoderLayer', 'CoAttentionLayer',
+    'ConcatCrossAttention', 'CrossAttentionBlock', 'CrossFrameDecoder',
+    'CrossFrameLayer', 'CrossFrameOutputs', 'DropoutMLP', 'FFN',
+    'MultiheadAttention', 'PooledEncoderLayer', 'TransformerEncoderLayer',
+    'box_sine_embedding', 'broadcast_tokens', 'covered_cells',
     'frame_key_mask', 'grid_sine_embedding', 'masked_mean', 'pool_cells',
-    'refine_anchor', 'time_sine_embedding', 'xavier_matrices'
+    'pool_tokens', 'refine_anchor', 'time_sine_embedding', 'xavier_matrices'
 ]

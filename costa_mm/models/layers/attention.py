@@ -68,9 +68,12 @@ class MultiheadAttention(BaseModule):
     """Multi-head attention, batch first, with separate projections.
 
     Args:
-        embed_dims (int): Channels C of queries, keys and values.
+        embed_dims (int): Channels C of all heads together.
         num_heads (int): Number of heads; divides C.
         dropout (float): Dropout of attention weights in training.
+        query_dims (int, optional): Channels of queries and of the output; C
+            by default.
+        key_dims (int, optional): Channels of keys and values; C by default.
 
     Raises:
         ValueError: If ``num_heads`` does not divide ``embed_dims``.
@@ -80,17 +83,21 @@ class MultiheadAttention(BaseModule):
                  *,
                  embed_dims: int,
                  num_heads: int,
-                 dropout: float = 0.) -> None:
+                 dropout: float = 0.,
+                 query_dims: Optional[int] = None,
+                 key_dims: Optional[int] = None) -> None:
         super().__init__()
         if embed_dims % num_heads:
             raise ValueError(f'embed_dims ({embed_dims}) must be a multiple '
                              f'of num_heads ({num_heads})')
         self.num_heads = num_heads
         self.dropout = dropout
-        self.q_proj = nn.Linear(embed_dims, embed_dims)
-        self.k_proj = nn.Linear(embed_dims, embed_dims)
-        self.v_proj = nn.Linear(embed_dims, embed_dims)
-        self.out_proj = nn.Linear(embed_dims, embed_dims)
+        query_dims = query_dims or embed_dims
+        key_dims = key_dims or embed_dims
+        self.q_proj = nn.Linear(query_dims, embed_dims)
+        self.k_proj = nn.Linear(key_dims, embed_dims)
+        self.v_proj = nn.Linear(key_dims, embed_dims)
+        self.out_proj = nn.Linear(embed_dims, query_dims)
 
     def forward(self,
                 query: Tensor,

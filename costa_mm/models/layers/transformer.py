@@ -1,12 +1,16 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Post-norm transformer layers in the form that DETR gave them."""
-from typing import Optional, Tuple
+from typing import Optional, Tuple, Union
 
 from mmcv.cnn.bricks.transformer import FFN as MMCVFFN
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from .attention import MultiheadAttention
+
+# in place on a linear layer's output, which is a view, the backward pass would
+# copy the gradient twice
+_RELU = dict(type='ReLU', inplace=False)
 
 
 def frame_key_mask(mask: Tensor, num_frames: int) -> Tensor:
@@ -23,26 +27,26 @@ def frame_key_mask(mask: Tensor, num_frames: int) -> Tensor:
 
 
 class FFN(MMCVFFN):
-    """Two linear layers with ReLU, dropout and the residual (mmcv's FFN).
+    """Two linear layers, an activation, dropout and the residual (mmcv's FFN).
 
     Args:
         embed_dims (int): Channels C.
         feedforward_channels (int): Hidden channels.
         dropout (float): Dropout after both layers.
+        act_cfg (dict): Config of the activation.
     """
 
     def __init__(self,
                  *,
                  embed_dims: int,
                  feedforward_channels: int,
-                 dropout: float = 0.) -> None:
+                 dropout: float = 0.,
+                 act_cfg: dict = _RELU) -> None:
         super().__init__(
             embed_dims=embed_dims,
             feedforward_channels=feedforward_channels,
             num_fcs=2,
-            # in place on a linear layer's output, which is a view, the
-            # backward pass would copy the gradient twice
-            act_cfg=dict(type='ReLU', inplace=False),
+            act_cfg=act_cfg,
             ffn_drop=dropout)
 
 
@@ -54,6 +58,8 @@ class TransformerEncoderLayer(BaseModule):
         num_heads (int): Number of heads.
         feedforward_channels (int): Hidden channels of the FFN.
         dropout (float): Dropout everywhere in the layer.
+        act_cfg (dict): Activation of the FFN.
+        norm_eps (float): Epsilon of the norms.
     """
 
     def __init__(self,
@@ -61,24 +67,29 @@ class TransformerEncoderLayer(BaseModule):
                  embed_dims: int,
                  num_heads: int,
                  feedforward_channels: int,
-                 dropout: float = 0.1) -> None:
+                 dropout: float = 0.1,
+                 act_cfg: dict = _RELU,
+                 norm_eps: float = 1e-5) -> None:
         super().__init__()
         self.self_attn = MultiheadAttention(
             embed_dims=embed_dims, num_heads=num_heads, dropout=dropout)
         self.dropout = nn.Dropout(dropout)
-        self.norm1 = nn.LayerNorm(embed_dims)
+        self.norm1 = nn.LayerNorm(embed_dims, eps=norm_eps)
         self.ffn = FFN(
             embed_dims=embed_dims,
             feedforward_channels=feedforward_channels,
-            dropout=dropout)
-        self.norm2 = nn.LayerNorm(embed_dims)
+            dropout=dropout,
+            act_cfg=act_cfg)
+        self.norm2 = nn.LayerNorm(embed_dims, eps=norm_eps)
 
-    def forward(self, x: Tensor, pos: Tensor, key_mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, pos: Union[Tensor, float],
+                key_mask: Tensor) -> Tensor:
         """Encode.
 
         Args:
             x (Tensor): Tokens, (N, S, C).
-            pos (Tensor): Their positions, broadcastable to (N, S, C).
+            pos (Tensor or float): Their positions, broadcastable to
+                (N, S, C); 0 for none.
             key_mask (Tensor): True on padding, (N, S), bool.
 
         Returns:

@@ -2,11 +2,12 @@
 """Fusion of video and text."""
 from .base_fusion_neck import BaseFusionNeck
 from .space_time_fusion_neck import SpaceTimeFusionNeck
+from .st_vilbert_neck import STViLBertNeck
 from .stcat_fusion_neck import STCATFusionNeck
 from .tubedetr_fusion_neck import TubeDETRFusionNeck
 from .two_stream_fusion_neck import TwoStreamFusionNeck
 
 __all__ = [
-    'BaseFusionNeck', 'STCATFusionNeck', 'SpaceTimeFusionNeck',
-    'TubeDETRFusionNeck', 'TwoStreamFusionNeck'
+    'BaseFusionNeck', 'STCATFusionNeck', 'STViLBertNeck',
+    'SpaceTimeFusionNeck', 'TubeDETRFusionNeck', 'TwoStreamFusionNeck'
 ]

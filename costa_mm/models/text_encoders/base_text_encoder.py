@@ -45,7 +45,8 @@ class BaseTextEncoder(BaseModule, metaclass=ABCMeta):
     Args:
         model (nn.Module): The language model.
         hidden_size (int): Channels of its output.
-        out_channels (int): C.
+        out_channels (int, optional): C; None leaves out linear, LayerNorm and
+            dropout, so that C is ``hidden_size``.
         frozen (bool): Keep the language model out of training: in eval mode,
             without gradients, and out of saved checkpoints.
         dropout (float): Dropout of the output.
@@ -62,15 +63,17 @@ class BaseTextEncoder(BaseModule, metaclass=ABCMeta):
                  *,
                  model: nn.Module,
                  hidden_size: int,
-                 out_channels: int = 256,
+                 out_channels: Optional[int] = 256,
                  frozen: bool = False,
                  dropout: float = 0.1,
                  lower: bool = True) -> None:
         super().__init__()
         self.model = model
-        self.proj = nn.Linear(hidden_size, out_channels)
-        self.norm = nn.LayerNorm(out_channels, eps=1e-12)
-        self.dropout = nn.Dropout(dropout)
+        self.proj = None
+        if out_channels is not None:
+            self.proj = nn.Linear(hidden_size, out_channels)
+            self.norm = nn.LayerNorm(out_channels, eps=1e-12)
+            self.dropout = nn.Dropout(dropout)
         self.frozen = frozen
         self.lower = lower
         if frozen:
@@ -166,7 +169,8 @@ class BaseTextEncoder(BaseModule, metaclass=ABCMeta):
         if distinct != list(sentences):
             rows = [distinct.index(s) for s in sentences]
             tokens = tokens._replace(rows=torch.tensor(rows))
-        device = self.proj.weight.device if device is None else device
+        if device is None:
+            device = next(self.parameters()).device
         return TextTokens(*(x if x is None else x.to(
             device, non_blocking=True) for x in tokens))
 
@@ -197,6 +201,8 @@ class BaseTextEncoder(BaseModule, metaclass=ABCMeta):
 
     def project(self, hidden: Tensor) -> Tensor:
         """(..., hidden_size) to (..., C)."""
+        if self.proj is None:
+            return hidden
         return self.dropout(self.norm(self.proj(hidden)))
 
     @staticmethod

@@ -27,7 +27,10 @@ _CONFIGS = {
         vocab_size=50265,
         max_position_embeddings=514,
         type_vocab_size=1,
-        layer_norm_eps=1e-5)
+        layer_norm_eps=1e-5),
+    # what a BertConfig is made of by default
+    'bert-base-uncased':
+    dict(model_type='bert')
 }
 # no part of the output: poolers, and buffers that newer versions do not save
 _UNUSED = re.compile(r'(^|\.)(\w*pooler|position_ids|token_type_ids)(\.|$)')

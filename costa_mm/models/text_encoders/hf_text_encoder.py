@@ -24,12 +24,14 @@ class HFTextEncoder(BaseTextEncoder):
         model_name (str): Hub name ('roberta-base'), local folder, or
             'package://PACKAGE/FOLDER' for a model that an installed package
             carries.
-        out_channels (int): C.
+        out_channels (int, optional): C; None for the model's own channels.
         pretrained (bool): Whether to load weights and tokenizer.  Without,
             the model is built from ``config`` alone, no file or hub is asked,
             and words are numbered by their hash.
         config (dict, optional): Fields of the Hugging Face config, among them
             'model_type'; needed if, and only if, not pretrained.
+        num_layers (int, optional): How many of the model's layers are used,
+            from below; all by default.
         max_length (int): Tokens kept of a sentence; never more than the
             model has positions for.
         **kwargs: ``frozen``, ``dropout``, ``lower``: see
@@ -37,7 +39,8 @@ class HFTextEncoder(BaseTextEncoder):
 
     Raises:
         ValueError: If ``config`` is missing, or given for nothing; if
-            weights, config and tokenizer do not belong together.
+            weights, config and tokenizer do not belong together; if there
+            are fewer than ``num_layers`` layers.
         OSError: If weights are not to be had or damaged; the message says
             where they were looked for and what can be done.
     """
@@ -45,9 +48,10 @@ class HFTextEncoder(BaseTextEncoder):
     def __init__(self,
                  *,
                  model_name: str = 'roberta-base',
-                 out_channels: int = 256,
+                 out_channels: Optional[int] = 256,
                  pretrained: bool = True,
                  config: Optional[dict] = None,
+                 num_layers: Optional[int] = None,
                  max_length: int = 256,
                  **kwargs) -> None:
         if pretrained == (config is not None):
@@ -59,6 +63,8 @@ class HFTextEncoder(BaseTextEncoder):
             model = make_model(config)
             tokenizer = HashTokenizer(
                 vocab_size=model.get_input_embeddings().num_embeddings)
+        if num_layers is not None:
+            keep_lower_layers(model, num_layers)
         super().__init__(
             model=model,
             hidden_size=model.config.hidden_size,
@@ -122,6 +128,26 @@ class HFTextEncoder(BaseTextEncoder):
         attention = None if mask is None else (~mask).long()
         return self.model(
             input_ids=ids, attention_mask=attention).last_hidden_state
+
+
+def keep_lower_layers(model: nn.Module, num: int) -> None:
+    """Cut the upper layers off a model, in place.
+
+    Args:
+        model (nn.Module): A Hugging Face text model.
+        num (int): Layers to keep.
+
+    Raises:
+        ValueError: If it has fewer layers, or its layers are not found.
+    """
+    found = model.config.num_hidden_layers
+    stacks = [m for m in model.modules()
+              if isinstance(m, nn.ModuleList) and len(m) == found]
+    if not 0 < num <= found or not stacks:
+        raise ValueError(f'num_layers={num}: {type(model).__name__} has '
+                         f'{found if stacks else "no list of"} layers')
+    del stacks[0][num:]
+    model.config.num_hidden_layers = num
 
 
 def num_positions(model: nn.Module) -> Optional[int]:

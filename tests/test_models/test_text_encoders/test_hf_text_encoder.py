@@ -205,3 +205,26 @@ def test_roberta_from_a_folder(roberta_folder):
     out = encoder(['a red ball', 'a tree'])
     assert out.tokens.shape == (2, len(ids), C)
     assert out.mask[1].any() and not out.mask[0].any()
+
+
+def test_lower_layers_without_projection():
+    whole = build(text_cfg())
+    cut = build(text_cfg(num_layers=1, out_channels=None))
+    assert cut.proj is None and cut.model.config.num_hidden_layers == 1
+    names = set(dict(cut.named_parameters()))
+    assert names < set(dict(whole.named_parameters()))
+    assert not any('layer.1.' in n for n in names)
+    cut.load_state_dict(
+        {n: whole.get_parameter(n) for n in names}, strict=False)
+    hidden = []
+    whole.model.encoder.layer[0].register_forward_hook(
+        lambda module, args, out: hidden.append(
+            out[0] if isinstance(out, tuple) else out))
+    whole(SENTENCES[:1])
+    assert_close(cut(SENTENCES[:1]).tokens, hidden[0])
+
+
+@pytest.mark.parametrize('num', [0, 3])
+def test_layers_that_are_not_there(num):
+    with pytest.raises(ValueError, match=f'num_layers={num}: .* has 2'):
+        build(text_cfg(num_layers=num))
