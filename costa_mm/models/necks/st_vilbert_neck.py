@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from costa_mm.registry import MODELS
 from costa_mm.structures import FusedMemory, TextFeatures, VisualFeatures
 from ..layers import (CoAttentionLayer, PooledEncoderLayer,
-                      TransformerEncoderLayer, xavier_matrices)
+                      TransformerEncoderLayer)
 from ..layers.pooled_attention import BERT_CFG
 from ..layers.region_pooling import grid_size
 
@@ -98,9 +98,16 @@ class STViLBertNeck(BaseModule):
             for _ in range(num_layers))
 
     def init_weights(self) -> None:
-        """Xavier for every matrix; ViLBERT's weights replace most."""
+        """BERT's: small matrices, so that layers begin near the identity.
+
+        With Xavier's, a model that is trained from nothing adds so much of
+        the means to its cells that what tells them apart is not found.
+        """
         super().init_weights()
-        xavier_matrices(self)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)
 
     def forward(self, visual: VisualFeatures,
                 text: TextFeatures) -> FusedMemory:
