@@ -11,7 +11,7 @@ from costa_mm.models import (HFTextEncoder, SpatioTemporalGrounder,
                              STVGBertHead, STViLBertNeck)
 from costa_mm.models.heads.center_maps import center_targets, decode_centers
 from costa_mm.models.heads.stvgbert_head import best_candidates
-from costa_mm.models.layers import (CoAttentionLayer, PooledEncoderLayer,
+from costa_mm.models.layers import (CrossModalLayer, PooledEncoderLayer,
                                     broadcast_tokens)
 from costa_mm.models.losses import (AnchorScoreLoss, AnchorSpanLoss,
                                     CenterHeatmapLoss, CenterL1Loss,
@@ -195,7 +195,7 @@ def test_pooled_attention_equals_loops():
     torch.manual_seed(0)
     vision = PooledEncoderLayer(
         embed_dims=8, num_heads=2, feedforward_channels=12, dropout=0.)
-    co = CoAttentionLayer(
+    co = CrossModalLayer(
         embed_dims=8,
         text_dims=6,
         num_heads=2,

@@ -6,7 +6,7 @@ from .cross_attention_block import CrossAttentionBlock
 from .cross_frame_decoder import CrossFrameDecoder, CrossFrameOutputs
 from .initialization import xavier_matrices
 from .mlp import DropoutMLP
-from .pooled_attention import (CoAttentionLayer, PooledEncoderLayer,
+from .pooled_attention import (CrossModalLayer, PooledEncoderLayer,
                                broadcast_tokens, pool_tokens)
 from .positional_encoding import (box_sine_embedding, grid_sine_embedding,
                                   time_sine_embedding)
@@ -15,9 +15,9 @@ from .transformer import (FFN, CrossFrameLayer, TransformerEncoderLayer,
                           frame_key_mask)
 
 __all__ = [
-    'ANCHOR_EPS', 'AnchorDecoderLayer', 'CoAttentionLayer',
-    'ConcatCrossAttention', 'CrossAttentionBlock', 'CrossFrameDecoder',
-    'CrossFrameLayer', 'CrossFrameOutputs', 'DropoutMLP', 'FFN',
+    'ANCHOR_EPS', 'AnchorDecoderLayer', 'ConcatCrossAttention',
+    'CrossAttentionBlock', 'CrossFrameDecoder', 'CrossFrameLayer',
+    'CrossFrameOutputs', 'CrossModalLayer', 'DropoutMLP', 'FFN',
     'MultiheadAttention', 'PooledEncoderLayer', 'TransformerEncoderLayer',
     'box_sine_embedding', 'broadcast_tokens', 'covered_cells',
     'frame_key_mask', 'grid_sine_embedding', 'masked_mean', 'pool_cells',

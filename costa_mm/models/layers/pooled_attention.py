@@ -79,7 +79,7 @@ class PooledEncoderLayer(TransformerEncoderLayer):
         return self.norm2(self.ffn(x))
 
 
-class CoAttentionLayer(BaseModule):
+class CrossModalLayer(BaseModule):
     """Words read the pooled tokens of the video, which read the words.
 
     Then an FFN each.  Both read what the other was before.

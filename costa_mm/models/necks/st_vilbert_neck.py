@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
 from costa_mm.structures import FusedMemory, TextFeatures, VisualFeatures
-from ..layers import (CoAttentionLayer, PooledEncoderLayer,
+from ..layers import (CrossModalLayer, PooledEncoderLayer,
                       TransformerEncoderLayer)
 from ..layers.pooled_attention import BERT_CFG
 from ..layers.region_pooling import grid_size
@@ -86,7 +86,7 @@ class STViLBertNeck(BaseModule):
             feedforward_channels=feedforward_channels,
             dropout=dropout)
         self.co_layers = ModuleList(
-            CoAttentionLayer(
+            CrossModalLayer(
                 **layer,
                 text_dims=text_layer['embed_dims'],
                 text_feedforward_channels=text_layer['feedforward_channels'])
