@@ -51,7 +51,9 @@ def make(layers=2, **head):
             num_hidden_layers=2 * layers,
             num_attention_heads=2,
             intermediate_size=32,
-            max_position_embeddings=12))
+            max_position_embeddings=12,
+            hidden_dropout_prob=0.,
+            attention_probs_dropout_prob=0.))
     neck = STViLBertNeck(
         in_channels=C_V,
         embed_dims=C,
@@ -297,6 +299,18 @@ def test_losses_of_a_batch_are_means_and_reach_every_parameter(data):
     # the bias of keys shifts all scores of a query alike; of BERT's segments
     # there is one, whose row is trained
     assert [n for n in dead if not re.search(r'k(ey|_proj)\.bias$', n)] == []
+
+
+def test_recomputed_activations_give_the_same_gradients(data):
+    model, found = make().train(), []
+    for model.neck.with_cp in (False, True):
+        model.zero_grad()
+        losses = model(
+            batch([data['features'][0, :7]]), stub_samples()[:1], mode='loss')
+        sum(losses.values()).backward()
+        found.append([p.grad.clone() for p in model.parameters()])
+    for plain, recomputed in zip(*found):
+        close(recomputed, plain)
 
 
 def test_a_video_without_the_event_costs_nothing(data):

@@ -129,7 +129,7 @@ def test_counters_of_norms_are_not_missed():
 
 def test_tool_asks_no_hub(tmp_path, monkeypatch, capsys):
     text = tiny_model.text_cfg()
-    monkeypatch.setitem(hf_loading._CONFIGS, 'roberta-base', text['config'])
+    monkeypatch.setitem(hf_loading.HUB_CONFIGS, 'roberta-base', text['config'])
     named = dict(type='costa_mm.HFTextEncoder', out_channels=tiny_model.C)
     config = tmp_path / 'tiny.py'
     Config(dict(model=tiny_model.grounder_cfg(text_encoder=named))).dump(

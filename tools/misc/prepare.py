@@ -24,7 +24,7 @@ from costa_mm.weights import (WeightsUnavailableError, cache_folder,
 
 TOOLS = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir)
 # bytes that the hub sends for a text encoder
-HUB_BYTES = {'roberta-base': 0.5e9}
+HUB_BYTES = {'roberta-base': 0.5e9, 'bert-base-uncased': 0.5e9}
 SPLITS = ('train', 'val', 'test')
 
 

@@ -10,6 +10,7 @@ from ..layers import (CrossModalLayer, PooledEncoderLayer,
                       TransformerEncoderLayer)
 from ..layers.pooled_attention import BERT_CFG
 from ..layers.region_pooling import grid_size
+from .base_fusion_neck import BaseFusionNeck
 
 
 def cell_locations(frame_mask: Tensor, cell_mask: Tensor) -> Tensor:
@@ -62,7 +63,11 @@ class STViLBertNeck(BaseModule):
         text_layer (dict): ``embed_dims`` C_t, ``num_heads`` and
             ``feedforward_channels`` of BERT's layers.
         dropout (float): Dropout in all layers.
+        with_cp (bool): Recompute the layers' activations in the backward pass
+            instead of keeping them.
     """
+
+    run_layer = BaseFusionNeck.run_layer
 
     def __init__(self,
                  *,
@@ -73,8 +78,10 @@ class STViLBertNeck(BaseModule):
                  feedforward_channels: int = 1024,
                  text_layer: dict = dict(
                      embed_dims=768, num_heads=12, feedforward_channels=3072),
-                 dropout: float = 0.1) -> None:
+                 dropout: float = 0.1,
+                 with_cp: bool = False) -> None:
         super().__init__()
+        self.with_cp = with_cp
         self.embed_dims = embed_dims
         self.input_proj = nn.Linear(in_channels, embed_dims)
         self.location_proj = nn.Linear(6, embed_dims)
@@ -125,9 +132,9 @@ class STViLBertNeck(BaseModule):
         cells, words = self.embed(visual), text.tokens
         for co, vision, upper in zip(self.co_layers, self.vision_layers,
                                      self.text_layers):
-            cells, words = co(cells, words, *masks, text.mask)
-            cells = vision(cells, *masks)
-            words = upper(words, 0., text.mask)
+            cells, words = self.run_layer(co, cells, words, *masks, text.mask)
+            cells = self.run_layer(vision, cells, *masks)
+            words = self.run_layer(upper, words, 0., text.mask)
         return FusedMemory(
             memory=cells,
             pos=cells.new_zeros(cells[:, 0].shape),

@@ -20,7 +20,7 @@ from .weight_files import check_files, file_of
 
 _PACKAGE = 'package://'
 # Hugging Face configs of the encoders that the shipped configs name
-_CONFIGS = {
+HUB_CONFIGS = {
     'roberta-base':
     dict(
         model_type='roberta',
@@ -72,12 +72,12 @@ def config_fields(name: str) -> dict:
     Raises:
         KeyError: If the name is neither a folder nor known here.
     """
-    if name in _CONFIGS:
-        return dict(_CONFIGS[name])
+    if name in HUB_CONFIGS:
+        return dict(HUB_CONFIGS[name])
     path = os.path.join(resolve_model_name(name), 'config.json')
     if not os.path.isfile(path):
         raise KeyError(f'the sizes of the text encoder {name!r} are not known '
-                       f'without its files, only those of {list(_CONFIGS)} '
+                       f'without its files, only those of {list(HUB_CONFIGS)} '
                        'and of folders with a config.json')
     with open(path, encoding='utf-8') as f:
         return json.load(f)

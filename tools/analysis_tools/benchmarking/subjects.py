@@ -18,6 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from costa_mm.engine.averaging import TrainableEMA
 from costa_mm.models.layers.attention import (ConcatCrossAttention,
                                               MultiheadAttention)
+from costa_mm.models.text_encoders.hf_loading import HUB_CONFIGS
 from costa_mm.registry import MODELS
 from costa_mm.structures import Tube, TubeDataSample
 from .machine import set_precision
@@ -76,7 +77,7 @@ def read_config(spec: Spec) -> Config:
     init_default_scope(cfg.get('default_scope', 'costa_mm'))
     text, backbone = cfg.model['text_encoder'], cfg.model['backbone']
     if text.get('pretrained', True) and \
-            text.get('model_name', 'roberta-base') == 'roberta-base':
+            text.get('model_name', 'roberta-base') in HUB_CONFIGS:
         cfg.model = offline(cfg.model)
         backbone = cfg.model['backbone']
     lean = not {'plain', 'published'} & set(spec.options)
