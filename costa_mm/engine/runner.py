@@ -12,6 +12,7 @@ from torch import nn
 
 from costa_mm.compat import cpu_model_wrapper, init_dist_without_cuda
 from costa_mm.registry import RUNNERS
+from costa_mm.utils.building import weights_follow
 from costa_mm.weights import load_initial_weights
 from .checkpoint_io import load_weights, read_checkpoint
 from .config import settle_workers
@@ -99,6 +100,14 @@ class STVGRunner(Runner):
             return super().test()
         finally:
             _end_workers(self._test_loop)
+
+    def build_model(self, model: Union[nn.Module, Dict]) -> nn.Module:
+        """Build the model; weights that a checkpoint brings are not fetched.
+        """
+        whole = isinstance(self._load_from, str) and (
+            self._resume or self._train_loop is None)
+        with weights_follow(whole):
+            return super().build_model(model)
 
     def wrap_model(self, model_wrapper_cfg: Optional[Dict],
                    model: nn.Module) -> nn.Module:

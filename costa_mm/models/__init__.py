@@ -1,6 +1,9 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Everything with weights, and what prepares its input."""
+from mmengine.runner import CheckpointLoader
+
 from costa_mm import compat
+from costa_mm.weights import SCHEME, load_by_name
 
 # mmdet's and mmaction2's parts are borrowed below by class and by prefix
 compat.import_mmdet_models()
@@ -13,3 +16,6 @@ from .heads import *  # noqa: E402,F401,F403
 from .losses import *  # noqa: E402,F401,F403
 from .necks import *  # noqa: E402,F401,F403
 from .text_encoders import *  # noqa: E402,F401,F403
+
+# init_cfg=dict(type='Pretrained', checkpoint='costa_mm://NAME')
+CheckpointLoader.register_scheme(SCHEME, load_by_name, force=True)

@@ -11,16 +11,16 @@ from .cache import (WeightsUnavailableError, cache_folder, cached_path, fetch,
 from .layouts import LAYOUTS, Layout, recognise, register_layout
 from .parts import PARTS, load_initial_weights, read_part
 from .reading import load_file, read_published
-from .resolve import find_source, resolve_weights
+from .resolve import SCHEME, find_source, load_by_name, resolve_weights
 from .sources import WeightSource, is_address
 from .zoo import (ZooEntry, find_model, list_models, models_with_weights,
                   notice_of, training_data, zoo_root)
 
 __all__ = [
-    'LAYOUTS', 'Layout', 'PARTS', 'WeightSource', 'WeightsUnavailableError',
-    'ZooEntry', 'cache_folder', 'cached_path', 'fetch', 'find_model',
-    'find_source', 'is_address', 'list_models', 'load_file',
-    'load_initial_weights', 'models_with_weights', 'notice_of', 'read_part',
-    'read_published', 'recognise', 'register_layout', 'resolve_weights',
-    'training_data', 'unavailable', 'verify', 'zoo_root'
+    'LAYOUTS', 'Layout', 'PARTS', 'SCHEME', 'WeightSource',
+    'WeightsUnavailableError', 'ZooEntry', 'cache_folder', 'cached_path',
+    'fetch', 'find_model', 'find_source', 'is_address', 'list_models',
+    'load_by_name', 'load_file', 'load_initial_weights', 'models_with_weights',
+    'notice_of', 'read_part', 'read_published', 'recognise', 'register_layout',
+    'resolve_weights', 'training_data', 'unavailable', 'verify', 'zoo_root'
 ]

@@ -6,9 +6,11 @@ from typing import Union
 from .cache import cached_path, fetch
 from .layouts import LAYOUTS
 from .parts import PARTS
-from .reading import converted_path
+from .reading import Location, converted_path, load_file, read_published
 from .sources import WeightSource, is_address
 from .zoo import find_model
+
+SCHEME = 'costa_mm://'
 
 
 def find_source(reference: str) -> Union[WeightSource, str]:
@@ -65,6 +67,27 @@ def resolve_weights(reference: str) -> str:
     if isinstance(source, str):
         return source
     return converted_only(source) or fetch(source)
+
+
+def load_by_name(reference: str, map_location: Location = None) -> dict:
+    """The checkpoint of ``init_cfg=dict(type='Pretrained', checkpoint=...)``.
+
+    MMEngine calls it for ``costa_mm://NAME``, where NAME is what
+    ``load_from`` takes too; ``prefix='backbone.'`` of the same ``init_cfg``
+    picks a part of a whole model.
+
+    Args:
+        reference (str): With ``costa_mm://`` before it or not.
+        map_location (str or Callable, optional): As in ``torch.load``.
+
+    Raises:
+        FileNotFoundError: If there is nothing of that name.
+        ValueError: If the file cannot be read.
+    """
+    name = reference.removeprefix(SCHEME)
+    path = resolve_weights(name)
+    whole = None if name in PARTS else read_published(path)
+    return load_file(path, map_location or 'cpu') if whole is None else whole
 
 
 def converted_only(source: WeightSource) -> str:

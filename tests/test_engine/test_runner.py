@@ -6,6 +6,7 @@ from engine_toy import toy_config, train
 
 from costa_mm.engine import (ResumableEpochTrainLoop, ResumableIterTrainLoop,
                              STVGRunner)
+from costa_mm.utils.building import weights_will_follow
 
 
 def runner(tmp_path, **changes):
@@ -147,3 +148,24 @@ def test_evaluation_under_autocast(tmp_path, monkeypatch):
     monkeypatch.setattr(engine_toy.ToyModel, 'forward', forward)
     runner(tmp_path, test_cfg=dict(fp16=True)).test()
     assert seen == {torch.bfloat16}
+
+
+@pytest.mark.parametrize('changes, follow', [
+    (dict(), False),
+    (dict(load_from='x.pth'), False),  # may hold a part of the model
+    (dict(load_from=[dict(weights='x')], resume=True), False),
+    (dict(load_from='x.pth', resume=True), True),
+    (dict(load_from='x.pth', train_dataloader=None, train_cfg=None,
+          optim_wrapper=None, param_scheduler=None), True)])
+def test_weights_that_a_checkpoint_brings_are_not_read(
+        tmp_path, monkeypatch, changes, follow):
+    seen = []
+    build = STVGRunner.__mro__[1].build_model
+
+    def noting(self, model):
+        seen.append(weights_will_follow())
+        return build(self, model)
+
+    monkeypatch.setattr(STVGRunner.__mro__[1], 'build_model', noting)
+    runner(tmp_path, **changes)
+    assert seen == [follow]

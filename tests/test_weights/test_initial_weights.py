@@ -9,6 +9,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from costa_mm.registry import MODELS
 from costa_mm.weights import LAYOUTS, PARTS
 from costa_mm.weights import cache as cache_module
 from costa_mm.weights import load_initial_weights
@@ -82,6 +83,33 @@ def test_the_papers_model_is_composed(mirrored):
     assert told.count('left_over: 0') == 2
     assert f'{len(wanted)} of {len(own)} tensors' in told
     assert 'head.temporal_decoder' in told and 'backbone.connections' in told
+
+
+def test_init_cfg_takes_the_same_names(tmp_path, monkeypatch):
+    """OpenMMLab's way to start one part: ``costa_mm://NAME``."""
+    monkeypatch.setenv('COSTA_MM_MIRROR', str(tmp_path))
+    monkeypatch.setattr(cache_module, 'verify', lambda *args: None)
+    name = 'i3d_resnet50_kinetics400'
+    model = MODELS.build(dict(
+        type='mmdet.ResNet', depth=18, base_channels=4, init_cfg=dict(
+            type='Pretrained', prefix='backbone.',
+            checkpoint=f'costa_mm://{name}')))
+    wanted = {f'backbone.{n}': torch.randn_like(v.float())
+              for n, v in model.state_dict().items()}
+    torch.save(dict(state_dict=wanted, meta={}),
+               tmp_path / PARTS[name].file)
+    model.init_weights()
+    for n, value in model.state_dict().items():
+        assert torch.equal(value.float(),
+                           wanted[f'backbone.{n}'].to(value.dtype).float())
+
+
+def test_init_cfg_with_a_name_that_is_none():
+    model = MODELS.build(dict(
+        type='mmdet.ResNet', depth=18, base_channels=4, init_cfg=dict(
+            type='Pretrained', checkpoint='costa_mm://no_such_name')))
+    with pytest.raises(FileNotFoundError, match='no_such_name'):
+        model.init_weights()
 
 
 def test_a_pathway_that_is_not_there_needs_no_weights(mirrored):

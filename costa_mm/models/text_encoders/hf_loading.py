@@ -15,6 +15,7 @@ import torch
 from mmengine.logging import print_log
 from torch import nn
 
+from costa_mm.utils.building import weights_will_follow
 from .tokenization import check_tokenizer
 from .weight_files import check_files, file_of
 
@@ -151,20 +152,30 @@ def make_model(fields: dict) -> nn.Module:
         raise ValueError("HFTextEncoder: config lacks 'model_type'")
     name = fields.pop('model_type')
     config, maker = text_part(AutoConfig.for_model(name, **fields))
-    both = is_encoder_decoder(config)
+    return _encoder_of(
+        _from_config(config, maker), is_encoder_decoder(config),
+        f'model_type={name!r}')
+
+
+def _from_config(config, maker: type) -> nn.Module:
+    """A model with random weights, without a pooler."""
     try:
-        model = maker.from_config(config, add_pooling_layer=False)
+        return maker.from_config(config, add_pooling_layer=False)
     except TypeError:  # DistilBERT and others have no pooler at all
-        model = maker.from_config(config)
-    return _encoder_of(model, both, f'model_type={name!r}')
+        return maker.from_config(config)
 
 
 # ---------------------------------------------------------------- loading
-def load_pretrained(name: str) -> Tuple[nn.Module, object]:
+def load_pretrained(name: str,
+                    in_checkpoint: bool = False) -> Tuple[nn.Module, object]:
     """A text model and its tokenizer, both checked.
 
     Args:
         name (str): As of :class:`HFTextEncoder`.
+        in_checkpoint (bool): Whether a checkpoint of the grounder holds the
+            weights; where it will be loaded
+            (:func:`costa_mm.utils.building.weights_follow`) they are not
+            read.
 
     Returns:
         tuple[nn.Module, PreTrainedTokenizerBase]: In float32, in eval mode.
@@ -176,13 +187,18 @@ def load_pretrained(name: str) -> Tuple[nn.Module, object]:
     """
     from transformers import AutoConfig, AutoTokenizer
     path = resolve_model_name(name)
-    check_files(path)
+    follow = in_checkpoint and weights_will_follow()
+    if not follow:
+        check_files(path)
     with _quiet_transformers():
         try:
             tokenizer = AutoTokenizer.from_pretrained(path)
             config, maker = text_part(AutoConfig.from_pretrained(path))
             both = is_encoder_decoder(config)
-            model, report = _read_without_prefix(path, config, maker)
+            if follow:
+                model, report = _from_config(config, maker).eval(), None
+            else:
+                model, report = _read_without_prefix(path, config, maker)
         except Exception as e:  # of half a dozen libraries
             raise OSError(
                 f'the text encoder {name!r} could not be loaded, '
@@ -191,8 +207,9 @@ def load_pretrained(name: str) -> Tuple[nn.Module, object]:
                 'a folder and give its path as text_encoder.model_name, or '
                 'set pretrained=False with a config to train it from '
                 f'nothing. Reason: {e}') from e
-    _check_report(report, name, len(model.state_dict()))
-    _check_finite(model, name, path)
+    if report is not None:
+        _check_report(report, name, len(model.state_dict()))
+        _check_finite(model, name, path)
     encoder = _encoder_of(model, both, repr(name))
     check_tokenizer(tokenizer, name,
                     encoder.get_input_embeddings().num_embeddings)

@@ -58,7 +58,8 @@ class HFTextEncoder(BaseTextEncoder):
             raise ValueError('HFTextEncoder takes `config` if and only if '
                              'pretrained=False')
         if pretrained:
-            model, tokenizer = load_pretrained(model_name)
+            model, tokenizer = load_pretrained(
+                model_name, in_checkpoint=not kwargs.get('frozen', False))
         else:
             model = make_model(config)
             tokenizer = HashTokenizer(

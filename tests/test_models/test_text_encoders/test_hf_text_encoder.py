@@ -6,6 +6,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from costa_mm.models import HFTextEncoder
+from costa_mm.utils.building import weights_follow
 from .folders import ROBERTA, bert_folder, write_roberta_words
 
 SENTENCES = ['a man walks to the left', 'the red ball']
@@ -205,6 +206,27 @@ def test_roberta_from_a_folder(roberta_folder):
     out = encoder(['a red ball', 'a tree'])
     assert out.tokens.shape == (2, len(ids), C)
     assert out.mask[1].any() and not out.mask[0].any()
+
+
+@pytest.mark.parametrize('frozen', [False, True])
+def test_weights_that_follow_are_not_read(roberta_folder, frozen):
+    """Tokenizer and config are; of a frozen model no checkpoint has them."""
+    folder, _ = roberta_folder
+    whole = HFTextEncoder(model_name=str(folder), frozen=frozen).state_dict()
+    (folder / 'model.safetensors').unlink()
+    with pytest.raises(OSError):
+        HFTextEncoder(model_name=str(folder), frozen=frozen)
+    with weights_follow():
+        if frozen:
+            with pytest.raises(OSError):
+                HFTextEncoder(model_name=str(folder), frozen=True)
+            return
+        encoder = HFTextEncoder(model_name=str(folder))
+    assert encoder.state_dict().keys() == whole.keys()
+    encoder.load_state_dict(whole)
+    assert encoder.tokenizer(['a red ball'])['input_ids'][0][0] == 0
+    with weights_follow(False), pytest.raises(OSError):
+        HFTextEncoder(model_name=str(folder))
 
 
 def test_lower_layers_without_projection():
