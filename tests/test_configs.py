@@ -18,6 +18,7 @@ import costa_mm.datasets
 import costa_mm.engine
 import costa_mm.evaluation
 import costa_mm.visualization  # noqa: F401
+from costa_mm.engine import GroupOptimWrapperConstructor
 from costa_mm.engine.config import check_config
 from costa_mm.models.text_encoders import without_weights
 from costa_mm.registry import (HOOKS, METRICS, MODELS, PARAM_SCHEDULERS,
@@ -373,6 +374,48 @@ def test_the_recipe_is_the_lineages(name):
     # never the best on a test split
     best = cfg.default_hooks.checkpoint.save_best
     assert best == ('stvg/m_vIoU' if 'holdout' in name else None)
+
+
+PAPER = sorted(
+    str(p.relative_to(ROOT)) for pattern in ('costa_*.py', 'ablations/*.py')
+    for p in ROOT.glob(pattern))
+# where the parameters of the paper's model belong; what is new goes with the
+# rest, as does STCAT's span head
+GROUPS = {
+    'backbone.spatial': 'video', 'backbone.temporal': 'video',
+    'backbone.connections': 'rest', 'text_encoder': 'text', 'neck': 'rest',
+    'head.temporal_decoder.layers': 'temporal',
+    'head.temporal_decoder.query_proj': 'temporal',
+    'head.temporal_decoder.theta_t': 'temporal',
+    'head.temporal_decoder.span_head': 'rest',
+    'head.spatial_decoder': 'rest', 'head.event_query': 'rest',
+    'head.attend_enc': 'rest', 'head.attend_dec': 'rest'}
+
+
+@pytest.mark.parametrize('name', PAPER)
+def test_every_parameter_learns_at_the_rate_of_its_part(name):
+    cfg = read(name)
+    with torch.device('meta'):
+        model = MODELS.build(shrink(cfg.model))
+    constructor = GroupOptimWrapperConstructor(
+        dict(cfg.optim_wrapper), dict(cfg.optim_wrapper.paramwise_cfg))
+    of = {id(p): g['name'] for g in constructor.split(model)
+          for p in g['params']}
+    scheduled = 'temporal' in cfg.optim_wrapper.paramwise_cfg.groups
+    for param, value in model.named_parameters():
+        part, = (p for p in GROUPS if param.startswith(f'{p}.'))
+        group = GROUPS[part]
+        if group == 'temporal' and not scheduled:  # VidSTG has one schedule
+            group = 'rest'
+        if value.requires_grad:
+            assert of[id(value)] == group, param
+
+
+def test_span_and_attendance_heads_drop_as_stcats():
+    head = MODELS.build(shrink(read('costa_hcstvg.py').model)).head
+    for part in (head.temporal_decoder.span_head, head.attend_enc,
+                 head.attend_dec):
+        assert part.dropout.p == 0.3
 
 
 def test_rates_are_the_published_ones():

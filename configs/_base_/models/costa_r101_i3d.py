@@ -91,6 +91,7 @@ model = dict(
         num_heads=num_heads,
         feedforward_channels=feedforward_channels,
         dropout=dropout,
+        span_dropout=0.3,  # STCAT
         object_query=dict(type='AnchorBoxQuery'),  # paper: 4D anchor boxes
         beta=0.9,  # paper, Table 3c: best vIoU@0.5 and m_vIoU
         # weights lambda of Eq. (6) and (8): STCAT, for HC-STVG

@@ -8,9 +8,17 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=0.1, norm_type=2),
     paramwise_cfg=dict(
         groups=dict(
-            video=dict(prefixes=('backbone.', ), lr=2e-5),
+            # pathways; their connections are new and go with the rest
+            video=dict(
+                prefixes=('backbone.spatial.', 'backbone.temporal.',
+                          'backbone.motion.'),
+                lr=2e-5),
             text=dict(prefixes=('text_encoder.', ), lr=5e-5),
-            temporal=dict(prefixes=('head.temporal_decoder.', ), lr=1e-4))))
+            # without the span head, as STCAT has it
+            temporal=dict(
+                prefixes=tuple(f'head.temporal_decoder.{part}.' for part in (
+                    'theta_t', 'query_proj', 'layers', 'norm')),
+                lr=1e-4))))
 # text encoder and temporal decoder: 1 % warm-up, then linearly to 0; all
 # else: one drop at epoch 50
 param_scheduler = dict(

@@ -8,7 +8,11 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=0.1, norm_type=2),
     paramwise_cfg=dict(
         groups=dict(
-            video=dict(prefixes=('backbone.', ), lr=1e-5),
+            # pathways; their connections are new and go with the rest
+            video=dict(
+                prefixes=('backbone.spatial.', 'backbone.temporal.',
+                          'backbone.motion.'),
+                lr=1e-5),
             text=dict(prefixes=('text_encoder.', ), lr=5e-5))))
 # all groups: 1 % warm-up and one drop at epoch 8
 param_scheduler = dict(

@@ -76,6 +76,14 @@ class ConcatConnection(BaseModule):
         super().__init__()
         self.reduce = nn.Conv3d(2 * channels, channels, kernel_size=1)
 
+    def init_weights(self) -> None:
+        """Begin as the sum of both pathways, so that neither is drowned."""
+        super().init_weights()
+        half = torch.eye(len(self.reduce.weight))
+        weight = torch.cat((half, half), dim=1)[..., None, None, None]
+        self.reduce.weight.data.copy_(weight)
+        nn.init.zeros_(self.reduce.bias)
+
     def forward(self, temporal: Tensor, spatial: Tensor) -> Tensor:
         """phi_l(y_{l-1}) and x_l, both (N, C, T, h, w), to y_l, the same."""
         return self.reduce(torch.cat((temporal, spatial), dim=1))

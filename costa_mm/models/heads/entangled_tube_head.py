@@ -2,11 +2,11 @@
 """Space-time entangled decoding of CoSTA: Fig. 5a from left to right."""
 from typing import Optional, Tuple
 
-from mmdet.models.layers.transformer.utils import MLP
 from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
 from costa_mm.structures import FusedMemory, TubeOutputs
+from ..layers import DropoutMLP
 from ..utils.spans import labels_from_span, span_from_logits
 from .base_tube_head import BaseTubeHead
 from .entangled_query import EventQuery, select_labels
@@ -31,6 +31,8 @@ class EntangledTubeHead(BaseTubeHead):
         num_heads (int): Heads of all layers.
         feedforward_channels (int): Hidden channels of all FFNs.
         dropout (float): Dropout in all layers.
+        span_dropout (float): Dropout of the start/end and attendance MLPs,
+            their logits included, as STCAT has it.
         object_query (dict): Object part of the entangled query.
         entangled (bool): Without, the event part is a projection of c_i, so
             the spatial decoder knows nothing of the span ("no ST-decoder" in
@@ -59,6 +61,7 @@ class EntangledTubeHead(BaseTubeHead):
                  num_heads: int = 8,
                  feedforward_channels: int = 2048,
                  dropout: float = 0.1,
+                 span_dropout: float = 0.,
                  object_query: dict = dict(type='costa_mm.AnchorBoxQuery'),
                  entangled: bool = True,
                  beta: float = 0.9,
@@ -85,7 +88,9 @@ class EntangledTubeHead(BaseTubeHead):
             feedforward_channels=feedforward_channels,
             dropout=dropout)
         self.temporal_decoder = TemporalDecoder(
-            num_layers=num_temporal_layers, **decoder)
+            num_layers=num_temporal_layers,
+            span_dropout=span_dropout,
+            **decoder)
         self.spatial_decoder = EntangledSpatialDecoder(
             num_layers=num_spatial_layers,
             object_query=object_query,
@@ -95,9 +100,10 @@ class EntangledTubeHead(BaseTubeHead):
             embed_dims=embed_dims) if entangled else nn.Linear(
                 embed_dims, embed_dims)
         # without its loss nothing trains it, and DDP must not wait for it
-        self.attend_enc = MLP(embed_dims, embed_dims, 1, 2).requires_grad_(
+        attendance = (embed_dims, embed_dims, 1, 2, span_dropout)
+        self.attend_enc = DropoutMLP(*attendance).requires_grad_(
             self.loss_attend_enc is not None)
-        self.attend_dec = MLP(embed_dims, embed_dims, 1, 2).requires_grad_(
+        self.attend_dec = DropoutMLP(*attendance).requires_grad_(
             self.loss_attend_dec is not None)
 
     def forward(self,

@@ -8,7 +8,7 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from costa_mm.structures import FusedMemory
-from ..layers import CrossFrameLayer, time_sine_embedding
+from ..layers import CrossFrameLayer, DropoutMLP, time_sine_embedding
 
 
 class TemporalDecoder(BaseModule):
@@ -22,10 +22,12 @@ class TemporalDecoder(BaseModule):
         num_heads (int): Heads of all layers.
         feedforward_channels (int): Hidden channels of all FFNs.
         dropout (float): Dropout in all layers.
+        span_dropout (float): Dropout of the span head, its logits included.
     """
 
     def __init__(self, *, embed_dims: int, num_layers: int, num_heads: int,
-                 feedforward_channels: int, dropout: float) -> None:
+                 feedforward_channels: int, dropout: float,
+                 span_dropout: float = 0.) -> None:
         super().__init__()
         self.theta_t = MLP(embed_dims, embed_dims, embed_dims, 2)
         self.query_proj = nn.Linear(embed_dims, embed_dims)
@@ -35,7 +37,8 @@ class TemporalDecoder(BaseModule):
                 num_heads=num_heads,
                 feedforward_channels=feedforward_channels,
                 dropout=dropout) for _ in range(num_layers))
-        self.span_head = MLP(embed_dims, embed_dims, 2, 2)
+        self.span_head = DropoutMLP(embed_dims, embed_dims, 2, 2,
+                                    span_dropout)
 
     def make_query(self, cls: Tensor) -> Tensor:
         """Eq. (2): [CLS] (B, T, C) to temporal queries (B, T, C)."""

@@ -41,6 +41,13 @@ def test_hadamard():
                        one * other)
 
 
+def test_concat_begins_as_the_sum():
+    join = ConcatConnection(channels=4)
+    join.init_weights()
+    one, other = pair()
+    assert_close(join(one, other), one + other)
+
+
 def test_concat():
     join, (one, other) = ConcatConnection(channels=4), pair()
     weight = join.reduce.weight.flatten(1)  # (4, 8)
