@@ -376,9 +376,6 @@ def test_the_recipe_is_the_lineages(name):
     assert best == ('stvg/m_vIoU' if 'holdout' in name else None)
 
 
-PAPER = sorted(
-    str(p.relative_to(ROOT)) for pattern in ('costa_*.py', 'ablations/*.py')
-    for p in ROOT.glob(pattern))
 # where the parameters of the paper's model belong; what is new goes with the
 # rest, as does STCAT's span head
 GROUPS = {

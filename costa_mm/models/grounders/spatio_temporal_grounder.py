@@ -352,15 +352,17 @@ class SpatioTemporalGrounder(BaseModel):
             *map(expand, visual[:-1]),
             extras={k: expand(v) for k, v in visual.extras.items()})
 
-    @staticmethod
-    def _write_prediction(sample: TubeDataSample, tube: SampledTube) -> None:
+    def _write_prediction(self, sample: TubeDataSample,
+                          tube: SampledTube) -> None:
         meta = sample.metainfo
         start, end, score = tube.spans[0]
+        hold = self.test_cfg.box_ends == 'hold'
         sample.pred_tube = Tube(
             span=(start, end),
             frame_ids=np.arange(meta['num_frames']),
             boxes=densify_boxes(tube.frame_ids, tube.boxes,
-                                meta['num_frames']),
+                                meta['num_frames'],
+                                (start, end) if hold else None),
             qtype=meta.get('qtype'),
             num_frames=meta['num_frames'],
             fps=meta.get('fps'))

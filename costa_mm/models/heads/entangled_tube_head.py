@@ -2,6 +2,7 @@
 """Space-time entangled decoding of CoSTA: Fig. 5a from left to right."""
 from typing import Optional, Tuple
 
+import torch
 from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
@@ -34,9 +35,10 @@ class EntangledTubeHead(BaseTubeHead):
         span_dropout (float): Dropout of the start/end and attendance MLPs,
             their logits included, as STCAT has it.
         object_query (dict): Object part of the entangled query.
-        entangled (bool): Without, the event part is a projection of c_i, so
-            the spatial decoder knows nothing of the span ("no ST-decoder" in
-            Table 2).
+        entangled (bool): Without, the spatial decoder knows nothing of the
+            span ("no ST-decoder" in Table 2).
+        content (str): What the event part is then: 'cls', a projection of
+            c_i, or 'zero', so that only the anchors read c_i.
         beta (float): Probability of taking the labels a_i of a video from the
             ground truth in training (Table 3c).
         beta_per_frame (bool): Draw for every frame instead of every video.
@@ -45,7 +47,8 @@ class EntangledTubeHead(BaseTubeHead):
         **kwargs: Other losses, see :class:`BaseTubeHead`.
 
     Raises:
-        ValueError: If beta is no probability or the decoders differ in depth.
+        ValueError: If beta is no probability, there is no such content or
+            the decoders differ in depth.
     """
 
     layer_outputs = (*BaseTubeHead.layer_outputs, 'attendance',
@@ -64,6 +67,7 @@ class EntangledTubeHead(BaseTubeHead):
                  span_dropout: float = 0.,
                  object_query: dict = dict(type='costa_mm.AnchorBoxQuery'),
                  entangled: bool = True,
+                 content: str = 'cls',
                  beta: float = 0.9,
                  beta_per_frame: bool = False,
                  loss_attend_enc: Optional[dict] = dict(
@@ -77,6 +81,8 @@ class EntangledTubeHead(BaseTubeHead):
             **kwargs)
         if not 0 <= beta <= 1:
             raise ValueError(f'beta is a probability, not {beta}')
+        if content not in ('cls', 'zero'):
+            raise ValueError(f"content is 'cls' or 'zero', not {content!r}")
         if num_temporal_layers != num_spatial_layers:
             raise ValueError('both decoders need the same number of layers: '
                              f'{num_temporal_layers}, {num_spatial_layers}')
@@ -96,9 +102,11 @@ class EntangledTubeHead(BaseTubeHead):
             object_query=object_query,
             **decoder)
         self.entangled = entangled
-        self.event_query = EventQuery(
-            embed_dims=embed_dims) if entangled else nn.Linear(
-                embed_dims, embed_dims)
+        self.event_query = None
+        if entangled:
+            self.event_query = EventQuery(embed_dims=embed_dims)
+        elif content == 'cls':
+            self.event_query = nn.Linear(embed_dims, embed_dims)
         # without its loss nothing trains it, and DDP must not wait for it
         attendance = (embed_dims, embed_dims, 1, 2, span_dropout)
         self.attend_enc = DropoutMLP(*attendance).requires_grad_(
@@ -131,6 +139,8 @@ class EntangledTubeHead(BaseTubeHead):
     def make_event_query(self, memory: FusedMemory, span_logits: Tensor,
                          targets: Optional[TubeTargets]) -> Tensor:
         """Event part of the entangled query, (B, T, C), Eq. (3) and (4)."""
+        if self.event_query is None:
+            return torch.zeros_like(memory.cls)
         if not self.entangled:
             return self.event_query(memory.cls)
         length = memory.frame_mask.shape[1]

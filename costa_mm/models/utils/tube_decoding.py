@@ -15,6 +15,7 @@ from .windows import WindowConfig
 #: Start and end of source frames, end exclusive, and a score.
 Span = Tuple[int, int, float]
 SPAN_ENDS = ('sampled', 'midpoint')
+BOX_ENDS = ('interpolate', 'hold')
 
 
 @dataclass(frozen=True)
@@ -27,17 +28,23 @@ class DecodingConfig:
         span_ends (str): 'sampled' ends a span with the last sampled frame
             inside it (as published); 'midpoint' reaches halfway to the next
             sampled frame outside it, which is unbiased for coarse sampling.
+        box_ends (str): Boxes between the last sampled frame inside the span
+            and the next one outside: 'interpolate' towards the latter's (as
+            published), or 'hold' the former's, as no loss teaches boxes
+            outside an event.
         num_spans (int): How many best spans to report at most.
         window (dict or :obj:`WindowConfig`, optional): Cut longer videos into
             overlapping windows; by default a video is grounded at once,
             however long.
 
     Raises:
-        ValueError: For an unknown ``span_ends`` or a bad number.
+        ValueError: For an unknown ``span_ends`` or ``box_ends``, or a bad
+            number.
     """
 
     two_pass: bool = False
     span_ends: str = 'sampled'
+    box_ends: str = 'interpolate'
     num_spans: int = 5
     window: Optional[Union[dict, WindowConfig]] = None
 
@@ -45,6 +52,9 @@ class DecodingConfig:
         if self.span_ends not in SPAN_ENDS:
             raise ValueError(f'span_ends {self.span_ends!r} is none of '
                              f'{SPAN_ENDS}')
+        if self.box_ends not in BOX_ENDS:
+            raise ValueError(f'box_ends {self.box_ends!r} is none of '
+                             f'{BOX_ENDS}')
         if self.num_spans < 1:
             raise ValueError('num_spans must be at least 1')
         if isinstance(self.window, dict):
@@ -147,8 +157,10 @@ def _gap(frame_ids: Sequence[int]) -> float:
     return float(np.median(np.diff(frame_ids))) / 2
 
 
-def densify_boxes(frame_ids: np.ndarray, boxes: np.ndarray,
-                  num_frames: int) -> np.ndarray:
+def densify_boxes(frame_ids: np.ndarray,
+                  boxes: np.ndarray,
+                  num_frames: int,
+                  held: Optional[Tuple[int, int]] = None) -> np.ndarray:
     """A box for every source frame.
 
     Linear between sampled frames, constant before the first and after the
@@ -158,12 +170,25 @@ def densify_boxes(frame_ids: np.ndarray, boxes: np.ndarray,
         frame_ids (np.ndarray): (T, ), increasing.
         boxes (np.ndarray): (T, 4).
         num_frames (int): N.
+        held (tuple[int, int], optional): Span, end exclusive, in which only
+            its own sampled frames count, see ``box_ends`` of
+            :class:`DecodingConfig`.
 
     Returns:
         np.ndarray: (N, 4), float64.
     """
-    every = np.arange(num_frames)
-    return np.stack([np.interp(every, frame_ids, boxes[:, c])
+    dense = _interpolate(np.arange(num_frames), frame_ids, boxes)
+    if held is not None:
+        inside = (frame_ids >= held[0]) & (frame_ids < held[1])
+        if inside.any():
+            dense[slice(*held)] = _interpolate(
+                np.arange(*held), frame_ids[inside], boxes[inside])
+    return dense
+
+
+def _interpolate(frames: np.ndarray, frame_ids: np.ndarray,
+                 boxes: np.ndarray) -> np.ndarray:
+    return np.stack([np.interp(frames, frame_ids, boxes[:, c])
                      for c in range(4)], axis=1)
 
 

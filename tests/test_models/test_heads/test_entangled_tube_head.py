@@ -136,6 +136,18 @@ def test_without_entanglement_the_query_is_a_projection_of_cls():
     assert_close(event, expected)
 
 
+def test_without_entanglement_there_may_be_no_content():
+    head = build(head_cfg(entangled=False, content='zero'))
+    memory = make_memory()
+    event = head.make_event_query(memory, torch.randn(2, 2, 5, 2), None)
+    assert event.shape == memory.cls.shape and not event.any()
+    assert not [n for n, _ in head.named_parameters()
+                if n.startswith('event_query')]
+    memory.cls.requires_grad_()
+    head(memory).boxes.sum().backward()  # by the anchors
+    assert memory.cls.grad.any()
+
+
 def test_box_losses_do_not_train_the_temporal_decoder():
     head, memory = build(head_cfg(beta=0.)).train(), make_memory()
     head(memory, targets()).boxes.sum().backward()
@@ -174,6 +186,7 @@ def test_reference_point_variant():
 
 @pytest.mark.parametrize('kwargs,match', [
     (dict(beta=1.5), 'probability'),
+    (dict(content='none'), "'cls' or 'zero'"),
     (dict(num_temporal_layers=3), 'same number'),
 ])
 def test_bad_arguments_raise(kwargs, match):

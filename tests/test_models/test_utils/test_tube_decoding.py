@@ -172,6 +172,22 @@ def test_boxes_are_held_outside_the_sampled_frames():
     np.testing.assert_allclose(dense[6:], boxes[[1, 1]])
 
 
+def test_boxes_at_the_ends_of_a_span_are_held():
+    boxes = np.arange(4.)[:, None] * [10, 10, 10, 10]
+    ids = np.array([0, 4, 8, 12])
+    plain = densify_boxes(ids, boxes, 14)
+    dense = densify_boxes(ids, boxes, 14, (2, 11))
+    np.testing.assert_allclose(dense[2:4], boxes[[1, 1]])  # not towards 0
+    np.testing.assert_allclose(dense[4:9], plain[4:9])
+    np.testing.assert_allclose(dense[9:11], boxes[[2, 2]])
+    outside = [0, 1, 11, 12, 13]
+    np.testing.assert_allclose(dense[outside], plain[outside])
+    # no sampled frame inside: as ever
+    np.testing.assert_allclose(densify_boxes(ids, boxes, 14, (5, 8)), plain)
+    with pytest.raises(ValueError, match='box_ends'):
+        DecodingConfig(box_ends='extrapolate')
+
+
 def test_best_spans_are_normalised_over_valid_spans():
     logits = torch.tensor([[[3., 0.], [0., 1.], [0., 2.], [9., 9.]]])
     mask = torch.tensor([[False, False, False, True]])
