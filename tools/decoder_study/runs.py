@@ -68,8 +68,11 @@ class Start(NamedTuple):
                 nn.init.zeros_(param.requires_grad_(False))
 
 
+AS_CONFIGURED = Start()
+
+
 def build_row(model: Config, words: Mapping[str, Tensor], seed: int,
-              start: Start = Start()) -> nn.Module:
+              start: Start = AS_CONFIGURED) -> nn.Module:
     """A row's grounder with new weights and without a backbone.
 
     Args:
@@ -196,7 +199,7 @@ def _by_rest(sample, rest: np.ndarray) -> Tuple[float, float]:
 
 
 def run_row(model: Config, recipe: Recipe, seed: int, clips: Sequence[Clips],
-            start: Start = Start(), cell_until: float = 1.) -> dict:
+            start: Start = AS_CONFIGURED, cell_until: float = 1.) -> dict:
     """Train and score.
 
     Args:

@@ -2,6 +2,7 @@
 """Probes of a decoder, and the tool that prints them."""
 import json
 import sys
+from functools import partial
 
 import pytest
 import torch
@@ -35,6 +36,10 @@ def targets(model, batch, memory):
     return model.head.get_targets(batch['data_samples'], memory.frame_mask)
 
 
+def _note(told, name, module, args, out):
+    told[name] = args[0]
+
+
 @pytest.fixture(scope='module')
 def probed(model, memory, targets):
     """Outputs of the head by probe, and the labels that it was told."""
@@ -43,7 +48,7 @@ def probed(model, memory, targets):
         for probe in probes_of(model.head, 2):
             with probe.on(model.head, targets):
                 handle = model.head.event_query.register_forward_hook(
-                    lambda m, args, out: told.update({probe.name: args[0]}))
+                    partial(_note, told, probe.name))
                 outs[probe.name] = model.head(memory)
                 handle.remove()
         outs['afterwards'] = model.head(memory)
