@@ -2,8 +2,7 @@
 """Training and scoring one row with one seed on cached features."""
 import time
 from types import MappingProxyType
-from typing import (Dict, Iterator, List, Mapping, NamedTuple, Sequence,
-                    Tuple)
+from typing import Dict, Iterator, List, Mapping, NamedTuple, Sequence, Tuple
 
 import numpy as np
 import torch

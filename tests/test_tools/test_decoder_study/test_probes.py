@@ -4,15 +4,15 @@ import json
 import sys
 from functools import partial
 
+import probe_decoder
 import pytest
 import torch
 from decoder_study.probes import attention_mass, probes_of
 from mmengine.config import Config
+from tiny_model import build, grounder_cfg, make_batch
 
-import probe_decoder
 from costa_mm.evaluation import STVGMetric
 from costa_mm.structures import TubeOutputs
-from tiny_model import build, grounder_cfg, make_batch
 
 
 @pytest.fixture(scope='module')
