@@ -73,5 +73,4 @@ model = dict(
         # within the first thousand iterations
         loss_cell=dict(type='CellAttentionLoss', loss_weight=10.)),
     # 16 of 48 frames are seen, so half a gap lies beyond the last one seen
-    # and boxes beyond it were never taught
-    test_cfg=dict(span_ends='midpoint', box_ends='hold'))
+    test_cfg=dict(span_ends='midpoint'))
