@@ -183,11 +183,11 @@ class Page:
     def link(self, model: str, video: str, sentences: str) -> str:
         """A link that repeats a request, for videos that others have too."""
         names = [os.path.basename(path) for path, _ in self.examples]
-        if os.path.basename(video) not in names:
+        name = os.path.basename(video)
+        if name not in names:
             return ''
         query = urlencode(dict(
-            model=model, example=names.index(os.path.basename(video)),
-            sentences=sentences))
+            model=model, example=names.index(name), sentences=sentences))
         return f'<a class="frames" href="?{query}">link to this request</a>'
 
     def from_link(self, request: 'gr.Request') -> Tuple[str, object, str]:

@@ -14,12 +14,11 @@ from torch import nn
 from tqdm import tqdm
 
 from costa_mm.datasets import LoadVideoFrames
-from costa_mm.engine import load_weights, read_checkpoint
+from costa_mm.engine import build_trained, read_checkpoint
 from costa_mm.engine.checkpoint_io import weights_of
 from costa_mm.engine.config import load_config
-from costa_mm.registry import INFERENCERS, MODELS, TRANSFORMS
+from costa_mm.registry import INFERENCERS, TRANSFORMS
 from costa_mm.structures import TubeDataSample
-from costa_mm.utils.building import weights_follow
 from costa_mm.utils.configs import first_dataset
 from costa_mm.visualization import TubeLocalVisualizer
 from costa_mm.weights import find_model, models_with_weights, notice_of
@@ -117,9 +116,7 @@ class STVGInferencer:
             print_log(self.notice, 'current', WARNING)
         if not self.cfg:
             self.cfg = _config_of(checkpoint, path)
-        with weights_follow():
-            model = MODELS.build(self.cfg.model)
-        load_weights(model, checkpoint, path, whole=True)
+        model = build_trained(self.cfg.model, checkpoint, path)
         if self.calibration is None:
             self.calibration = find_calibration(path, weights_of(checkpoint))
         model.cfg = self.cfg

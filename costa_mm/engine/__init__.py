@@ -1,7 +1,8 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Training that never loses work: runner, loops, hooks, mixed precision."""
 from .averaging import TrainableEMA
-from .checkpoint_io import latest_checkpoint, load_weights, read_checkpoint
+from .checkpoint_io import (build_trained, latest_checkpoint, load_weights,
+                            read_checkpoint)
 from .hooks import (INTERRUPTED_EXIT_CODE, AtomicCheckpointHook,
                     NonFiniteLossError, NonFiniteLossHook, SaveOnSignalHook,
                     STVGEMAHook, TubeVisualizationHook)
@@ -15,6 +16,6 @@ __all__ = [
     'INTERRUPTED_EXIT_CODE', 'NonFiniteLossError',
     'NonFiniteLossHook', 'ResumableEpochTrainLoop', 'ResumableIterTrainLoop',
     'STVGAmpOptimWrapper', 'STVGEMAHook', 'STVGRunner', 'SaveOnSignalHook',
-    'TrainableEMA', 'TubeVisualizationHook', 'latest_checkpoint',
-    'load_weights', 'read_checkpoint'
+    'TrainableEMA', 'TubeVisualizationHook', 'build_trained',
+    'latest_checkpoint', 'load_weights', 'read_checkpoint'
 ]

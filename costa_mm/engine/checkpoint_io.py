@@ -11,6 +11,8 @@ from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader, find_latest_checkpoint
 from torch import Tensor, nn
 
+from costa_mm.registry import MODELS
+from costa_mm.utils.building import weights_follow
 from costa_mm.utils.files import atomic_path, check_name
 from costa_mm.weights import (find_source, is_address, load_file,
                               read_published, resolve_weights)
@@ -184,6 +186,28 @@ def _describe(diff: Dict[str, List[str]], total: int) -> str:
         for what, names in diff.items() if names
     ]
     return f'of {total} tensors of the model: ' + ', '.join(parts)
+
+
+def build_trained(cfg: dict, checkpoint: dict, path: str) -> nn.Module:
+    """Build a model and load a checkpoint that holds all of its weights.
+
+    Weights that the checkpoint brings are not read from anywhere else.
+
+    Args:
+        cfg (dict): Config of the model.
+        checkpoint (dict): Checkpoint, or a bare state dict.
+        path (str): Where it comes from, for messages.
+
+    Returns:
+        nn.Module: On the CPU, in training mode.
+
+    Raises:
+        ValueError: If the file is of another model, or not finite.
+    """
+    with weights_follow():
+        model = MODELS.build(cfg)
+    load_weights(model, checkpoint, path, whole=True)
+    return model
 
 
 def load_weights(model: nn.Module,

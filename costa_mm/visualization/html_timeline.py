@@ -38,7 +38,7 @@ SCRIPT = """
 (() => {
   const video = () => document.querySelector('#output-video video');
   let held = null;
-  const seek = (lanes, share) => {
+  const seek = share => {
     const v = video();
     share = Math.min(1, Math.max(0, share));
     if (v && isFinite(v.duration)) v.currentTime = share * v.duration;
@@ -55,10 +55,10 @@ SCRIPT = """
   };
   addEventListener('pointerdown', event => {
     held = event.target.closest && event.target.closest('.timeline .lanes');
-    if (held) { if (video()) video().pause(); seek(held, at(held, event)); }
+    if (held) { if (video()) video().pause(); seek(at(held, event)); }
   });
   addEventListener('pointermove', event => {
-    if (held) seek(held, at(held, event));
+    if (held) seek(at(held, event));
   });
   addEventListener('pointerup', () => { held = null; });
   addEventListener('pointercancel', () => { held = null; });
@@ -66,7 +66,7 @@ SCRIPT = """
     const lanes = event.target.closest && event.target.closest('.lanes');
     const step = {ArrowLeft: -0.01, ArrowRight: 0.01}[event.key];
     if (lanes && step && video()) {
-      seek(lanes, video().currentTime / video().duration + step);
+      seek(video().currentTime / video().duration + step);
       event.preventDefault();
     }
   });

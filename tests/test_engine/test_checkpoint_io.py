@@ -212,3 +212,22 @@ def test_what_a_module_leaves_out_is_not_missed():
 
     own._register_state_dict_hook(leave_out)
     load_weights(own, own.state_dict(), 'a.pth', whole=True)
+
+
+def test_weights_of_a_trained_model_are_read_from_its_file_alone(monkeypatch):
+    from costa_mm.engine import build_trained, checkpoint_io
+    from costa_mm.utils.building import weights_will_follow
+    seen = []
+
+    def build(cfg):
+        seen.append((cfg, weights_will_follow()))
+        return nn.Linear(2, 1)
+
+    monkeypatch.setattr(checkpoint_io.MODELS, 'build', build)
+    state = {n: torch.full_like(p, 3.)
+             for n, p in nn.Linear(2, 1).state_dict().items()}
+    model = build_trained(dict(type='X'), dict(state_dict=state), 'x.pth')
+    assert seen == [(dict(type='X'), True)] and not weights_will_follow()
+    assert model.bias.item() == 3.
+    with pytest.raises(ValueError, match='x.pth is a checkpoint of another'):
+        build_trained({}, dict(state_dict=dict(bias=state['bias'])), 'x.pth')

@@ -22,11 +22,11 @@ from torch.utils.data import Dataset
 from costa_mm.apis.calibration import (Calibration, calibration_path,
                                        weights_digest)
 from costa_mm.apis.calibration_fit import fit_calibration, score_pairs
-from costa_mm.engine import load_weights, read_checkpoint
+from costa_mm.engine import build_trained, read_checkpoint
 from costa_mm.engine.checkpoint_io import weights_of
 from costa_mm.engine.config import read_config
 from costa_mm.engine.options import OptionsAction
-from costa_mm.registry import DATASETS, MODELS
+from costa_mm.registry import DATASETS
 from costa_mm.utils.configs import dataset_of
 from costa_mm.utils.files import check_output
 
@@ -74,8 +74,7 @@ def parse_args() -> argparse.Namespace:
 def build_model(cfg: Config, path: str, device: str) -> Tuple[nn.Module, str]:
     """The model in eval mode, and the digest of its weights."""
     checkpoint = read_checkpoint(path)
-    model = MODELS.build(cfg.model)
-    load_weights(model, checkpoint, path, whole=True)
+    model = build_trained(cfg.model, checkpoint, path)
     digest = weights_digest(weights_of(checkpoint))
     return model.to(device).eval(), digest
 

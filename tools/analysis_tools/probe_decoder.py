@@ -23,17 +23,18 @@ from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from costa_mm.engine import load_weights, read_checkpoint
+from costa_mm.engine import build_trained, read_checkpoint
 from costa_mm.engine.config import read_config
 from costa_mm.engine.options import OptionsAction
 from costa_mm.evaluation import STVGMetric
-from costa_mm.registry import DATASETS, MODELS
+from costa_mm.registry import DATASETS
 from costa_mm.structures import TubeDataSample, VisualFeatures
 from costa_mm.utils.configs import dataset_of
 from costa_mm.utils.files import check_output, write_json
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from decoder_study.probes import attention_mass, probes_of  # noqa: E402
+from synthetic_benchmark.tables import table  # noqa: E402
 
 SHOWN = ('m_tIoU', 'm_vIoU', 'vIoU@0.5', 'm_sIoU', 'jump_rate')
 
@@ -66,8 +67,7 @@ def parse_args() -> argparse.Namespace:
 
 def build_model(cfg: Config, path: str, device: str) -> nn.Module:
     """The trained model, which looks at a video as a whole."""
-    model = MODELS.build(cfg.model)
-    load_weights(model, read_checkpoint(path), path, whole=True)
+    model = build_trained(cfg.model, read_checkpoint(path), path)
     model.test_cfg = replace(model.test_cfg, two_pass=False, window=None)
     return model.to(device).eval()
 
@@ -118,11 +118,10 @@ def probe(model: nn.Module, batches: Iterator[Encoded]
 def print_tables(scores: Dict[str, Dict[str, float]],
                  mass: List[float]) -> None:
     """Both tables, as Markdown."""
-    print('| | ' + ' | '.join(SHOWN) + ' |')
-    print('|---' + '|---:' * len(SHOWN) + '|')
-    for name, row in scores.items():
-        cells = [f'{row[k]:.3f}' if k in row else '-' for k in SHOWN]
-        print(f'| {name} | ' + ' | '.join(cells) + ' |')
+    print(table([('', *SHOWN)] + [
+        (name, *(f'{row[k]:.3f}' if k in row else '-' for k in SHOWN))
+        for name, row in scores.items()
+    ]))
     if mass:
         print('\nattention on the target\'s cells: ' + ', '.join(
             f'layer {k + 1} {m:.3f}' for k, m in enumerate(mass[:-1])) +

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from costa_mm.models.heads.targets import TubeTargets, collect_targets
 from costa_mm.registry import DATASETS
 from costa_mm.structures import TextFeatures, TubeDataSample, VisualFeatures
+from costa_mm.utils import atomic_path
 from costa_mm.utils.configs import dataset_of, iter_transforms
 
 
@@ -93,14 +94,13 @@ def cache_clips(model: nn.Module, cfg: Config, path: Path) -> None:
             continue
         parts = [_encode(model, cfg, split, flip) for flip in flips]
         samples = [s for part in parts for s in part[1]]
-        half = file.with_suffix('.part')
-        torch.save(
-            dict(
-                features=torch.cat([part[0] for part in parts]),
-                samples=samples,
-                words=_encode_words(model, samples),
-                rests=_find_rests(cfg, split, samples)), half)
-        half.rename(file)
+        clips = dict(
+            features=torch.cat([part[0] for part in parts]),
+            samples=samples,
+            words=_encode_words(model, samples),
+            rests=_find_rests(cfg, split, samples))
+        with atomic_path(file) as half:
+            torch.save(clips, half)
 
 
 def load_clips(file: Path) -> Clips:

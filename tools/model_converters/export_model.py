@@ -29,9 +29,8 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-from costa_mm.engine.checkpoint_io import load_weights, read_checkpoint
+from costa_mm.engine.checkpoint_io import build_trained, read_checkpoint
 from costa_mm.models.text_encoders import TextTokens
-from costa_mm.registry import MODELS
 from costa_mm.structures import TubeDataSample, VideoBatch
 from costa_mm.utils.files import atomic_path
 
@@ -240,10 +239,8 @@ def main() -> None:
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'costa_mm'))
-    model = MODELS.build(cfg.model)
-    load_weights(model, read_checkpoint(args.checkpoint), args.checkpoint,
-                 whole=True)
-    model.eval()
+    model = build_trained(cfg.model, read_checkpoint(args.checkpoint),
+                          args.checkpoint).eval()
     export_file(model, args)
     print(f'{args.out}: {os.path.getsize(args.out) / 1e6:.1f} MB')
     if args.with_tokenizer:
