@@ -5,7 +5,7 @@ from .checkpoint_io import (build_trained, latest_checkpoint, load_weights,
                             read_checkpoint)
 from .hooks import (INTERRUPTED_EXIT_CODE, AtomicCheckpointHook,
                     NonFiniteLossError, NonFiniteLossHook, SaveOnSignalHook,
-                    STVGEMAHook, TubeVisualizationHook)
+                    STVGEMAHook, STVGRuntimeInfoHook, TubeVisualizationHook)
 from .loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
 from .optim_wrappers import STVGAmpOptimWrapper
 from .runner import STVGRunner
@@ -15,7 +15,7 @@ __all__ = [
     'AtomicCheckpointHook', 'GroupOptimWrapperConstructor', 'GroupwiseLR',
     'INTERRUPTED_EXIT_CODE', 'NonFiniteLossError',
     'NonFiniteLossHook', 'ResumableEpochTrainLoop', 'ResumableIterTrainLoop',
-    'STVGAmpOptimWrapper', 'STVGEMAHook', 'STVGRunner', 'SaveOnSignalHook',
-    'TrainableEMA', 'TubeVisualizationHook', 'build_trained',
+    'STVGAmpOptimWrapper', 'STVGEMAHook', 'STVGRunner', 'STVGRuntimeInfoHook',
+    'SaveOnSignalHook', 'TrainableEMA', 'TubeVisualizationHook', 'build_trained',
     'latest_checkpoint', 'load_weights', 'read_checkpoint'
 ]

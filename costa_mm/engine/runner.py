@@ -54,7 +54,14 @@ class STVGRunner(Runner):
       learning rate counts.
     - A work folder is one run's at a time.
     - A hanging rank or data worker ends the run in bounded time.
+    - Losses are read from the device when they are logged, and frames are
+      copied to it while it computes.
     """
+
+    def register_default_hooks(self, hooks: Optional[Dict] = None) -> None:
+        """Register default hooks; the losses are logged without waiting."""
+        info = dict(type='costa_mm.STVGRuntimeInfoHook')
+        super().register_default_hooks({'runtime_info': info, **(hooks or {})})
 
     def setup_env(self, env_cfg: Dict) -> None:
         """Set up the environment; without CUDA the backend is gloo."""
@@ -144,7 +151,11 @@ class STVGRunner(Runner):
         """
         if not isinstance(dataloader, dict):
             return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
-        dataloader = settle_workers({'timeout': LOADER_TIMEOUT, **dataloader})
+        dataloader = settle_workers({
+            'timeout': LOADER_TIMEOUT,
+            'pin_memory': torch.cuda.is_available(),
+            **dataloader
+        })
         loader = Runner.build_dataloader(dataloader, seed, diff_rank_seed)
         given = isinstance(dataloader['dataset'],
                            dict) and 'seed' in dataloader['dataset']

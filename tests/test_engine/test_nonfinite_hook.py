@@ -3,6 +3,7 @@
 import pytest
 import torch
 from engine_toy import ToyModel, toy_config, train
+from mmengine.optim import OptimWrapper
 
 from costa_mm.engine import NonFiniteLossError, NonFiniteLossHook, STVGRunner
 from costa_mm.engine.hooks.nonfinite_hook import plain
@@ -47,6 +48,24 @@ def test_skip_leaves_the_batch_out_and_counts(tmp_path):
     assert {int(s['step']) for s in states} == {40}
 
 
+@pytest.mark.parametrize('action, updates', [('stop', 0), ('skip', 24)])
+def test_in_the_middle_of_an_accumulation(tmp_path, action, updates):
+    changes = {'optim_wrapper.accumulative_counts': 2, **NAN}
+    run = dict(model=dict(norm=False), custom_hooks=hooks(action=action))
+    if not updates:
+        with pytest.raises(NonFiniteLossError, match='loss nan'):
+            train(tmp_path, **run, **changes)
+        return
+    train(tmp_path, **run, **changes)
+    checkpoint = torch.load(tmp_path / 'iter_48.pth', weights_only=True)
+    states = checkpoint['optimizer']['state'].values()
+    counts = {int(s['step']) for s in states}
+    # a batch counts as zero, its window is dropped only where it ends it
+    assert len(counts) == 1 and updates - 8 < counts.pop() < updates
+    assert all(v.isfinite().all()
+               for v in checkpoint['state_dict'].values())
+
+
 def test_too_many_in_a_row_stop_all_the_same(tmp_path):
     with pytest.raises(NonFiniteLossError, match='3 batches in a row'):
         train(
@@ -69,11 +88,14 @@ class Explode(torch.autograd.Function):
         return grad * float('inf')
 
 
+@pytest.mark.parametrize('clip', [
+    dict(max_norm=1.), dict(type='value', clip_value=1.), None])
 @pytest.mark.parametrize('options, message', [
     (dict(), 'a gradient'),
     (dict(action='skip', max_in_a_row=3), '3 batches in a row'),
 ])
-def test_gradients_are_looked_at(tmp_path, monkeypatch, options, message):
+def test_gradients_are_looked_at(tmp_path, monkeypatch, options, message,
+                                 clip):
     original = ToyModel.forward
 
     def forward(self, inputs, data_samples=None, mode='tensor'):
@@ -83,7 +105,8 @@ def test_gradients_are_looked_at(tmp_path, monkeypatch, options, message):
 
     monkeypatch.setattr(ToyModel, 'forward', forward)
     with pytest.raises(NonFiniteLossError, match=message):
-        train(tmp_path, custom_hooks=hooks(**options))
+        train(tmp_path, custom_hooks=hooks(**options),
+              optim_wrapper=dict(clip_grad=clip))
 
 
 def test_wrapper_is_given_back(tmp_path):
@@ -91,8 +114,10 @@ def test_wrapper_is_given_back(tmp_path):
         tmp_path, custom_hooks=hooks(), **{'train_cfg.max_epochs': 1})
     runner = STVGRunner.from_cfg(cfg)
     runner.train()
-    assert 'checked' not in runner.optim_wrapper.update_params.__qualname__
-    assert 'checked' not in runner.optim_wrapper.step.__qualname__
+    wrapper = runner.optim_wrapper
+    assert wrapper.update_params.__func__ is OptimWrapper.update_params
+    assert wrapper.step.__code__.co_name != 'checked_method'
+    assert wrapper.clip_func is torch.nn.utils.clip_grad_norm_
 
 
 def test_unknown_action():

@@ -2,7 +2,7 @@
 """Losses that are NaN or infinite."""
 import os
 import os.path as osp
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Callable, List, Optional
 
 import numpy as np
@@ -11,6 +11,7 @@ from mmengine.dist import all_gather_object, all_reduce
 from mmengine.hooks import Hook
 from mmengine.structures import BaseDataElement
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 
 from costa_mm.registry import HOOKS
 from ..checkpoint_io import save_checkpoint_file
@@ -18,6 +19,14 @@ from ..checkpoint_io import save_checkpoint_file
 
 class NonFiniteLossError(RuntimeError):
     """A loss or gradient is NaN or infinite; no weight has been touched."""
+
+
+class _NotFinite(Exception):
+    """Something is not finite: the loss of some process, or gradients."""
+
+    def __init__(self, loss: Optional[Tensor]) -> None:
+        super().__init__()
+        self.loss = loss
 
 
 def sample_ids(data_batch: Any) -> List[str]:
@@ -54,17 +63,18 @@ def plain(value: Any) -> Any:
 class NonFiniteLossHook(Hook):
     """Stop at, or leave out, a batch whose loss is NaN or infinite.
 
-    The loss is looked at before it is propagated back, and the gradients
-    before the update, so no weight is ever touched by such a batch.  All
-    processes decide together: with ``action='skip'`` none of them
-    propagates the batch, so they stay in step.  The batch is written to
-    ``<work_dir>/nonfinite/iter_<n>_rank<r>.pth`` by each process whose own
-    loss is not finite.
+    Loss and gradients are looked at before the update, so no weight is ever
+    touched by such a batch.  The host reads both at once, with the norm that
+    the gradients are clipped by: the only time that it waits for the device
+    in an iteration.  All processes decide together, so they stay in step.
+    The batch is written to ``<work_dir>/nonfinite/iter_<n>_rank<r>.pth`` by
+    each process whose own loss is not finite.
 
     Running statistics of a batch norm that is not frozen see a batch before
     its loss does; with such layers 'stop' is the only sound choice.  With
-    gradient accumulation a skipped batch counts as zero; if it is the
-    last of its window, the window is dropped.
+    gradient accumulation a skipped batch counts as zero; if it is the last
+    of its window, the window is dropped.  For that its loss has to be looked
+    at before it is propagated, which waits once more.
 
     Args:
         action (str): 'stop' raises :class:`NonFiniteLossError` with the
@@ -98,7 +108,9 @@ class NonFiniteLossHook(Hook):
         self._in_a_row = 0
         self._dumps = 0
         self._checks_steps = False
+        self._looks_ahead = False
         self._batch: Any = None
+        self._loss: Optional[Tensor] = None
         self._originals: dict = {}
 
     def before_train(self, runner) -> None:
@@ -106,25 +118,28 @@ class NonFiniteLossHook(Hook):
         self.skipped = runner.message_hub.runtime_info.get(
             'nonfinite_skipped', 0)
         wrapper = runner.optim_wrapper
-        self._originals = dict(
-            update_params=wrapper.update_params, step=wrapper.step)
-        update, step = self._originals.values()
-
-        # the schedulers mark the method `step` and look for their mark
-        @wraps(update)
-        def checked_update(loss, *args, **kwargs):
-            self._update(runner, update, loss, *args, **kwargs)
-
-        @wraps(step)
-        def checked_step(**kwargs):
-            self._step(runner, step, **kwargs)
-
-        wrapper.update_params = checked_update
         scaler = getattr(wrapper, 'loss_scaler', None)
         self._checks_steps = self.check_gradients and not (
             scaler and scaler.is_enabled())
+        self._looks_ahead = not self._checks_steps or (
+            self.action == 'skip'
+            and getattr(wrapper, '_accumulative_counts', 1) > 1)
+        self._replace(wrapper, 'update_params', partial(self._update, runner))
         if self._checks_steps:
-            wrapper.step = checked_step
+            self._replace(wrapper, 'step', partial(self._step, runner))
+            if getattr(wrapper, 'clip_func', None) is clip_grad_norm_:
+                self._replace(wrapper, 'clip_func', self._clip)
+
+    def _replace(self, wrapper, name: str, checked: Callable) -> None:
+        """Put a method of this hook, which gets the original, in front."""
+        original = self._originals[name] = getattr(wrapper, name)
+
+        # the schedulers mark the method `step` and look for their mark
+        @wraps(original)
+        def checked_method(*args, **kwargs):
+            return checked(original, *args, **kwargs)
+
+        setattr(wrapper, name, checked_method)
 
     def after_train(self, runner) -> None:
         """Step aside."""
@@ -146,16 +161,13 @@ class NonFiniteLossHook(Hook):
     # ------------------------------------------------------------- the loss
     def _update(self, runner, update: Callable, loss: Tensor, *args,
                 **kwargs) -> None:
-        bad = (~torch.isfinite(loss.detach())).any().to(torch.int32)
-        own = bool(bad)
-        all_reduce(bad, 'max')
-        if not bool(bad):
-            if not self._checks_steps:
-                self._in_a_row = 0
-            update(loss, *args, **kwargs)
+        self._loss = loss.detach()
+        if self._looks_ahead and not self._finite(runner):
+            self._skip(runner.optim_wrapper)
             return
-        self._report(runner, own, f'loss {float(loss.detach()):g}')
-        self._skip(runner.optim_wrapper)
+        update(loss, *args, **kwargs)
+        if self._loss is not None:  # no step has looked at it
+            self._finite(runner)
 
     def _skip(self, wrapper) -> None:
         """Do for a left-out batch what an update would do for a batch."""
@@ -164,23 +176,75 @@ class NonFiniteLossHook(Hook):
             # gradients gathered without synchronisation differ by process
             wrapper.zero_grad()
 
+    def _finite(self, runner) -> bool:
+        """Look at the loss alone."""
+        try:
+            self._look()
+        except _NotFinite as e:
+            self._report(runner, e)
+            return False
+        if not self._checks_steps:
+            self._in_a_row = 0
+        return True
+
     # -------------------------------------------------------- the gradients
     def _step(self, runner, step: Callable, **kwargs) -> None:
+        try:
+            if 'clip_func' not in self._originals:
+                self._look(self._largest_norm(runner.optim_wrapper))
+            step(**kwargs)
+        except _NotFinite as e:
+            self._report(runner, e)
+        else:
+            self._in_a_row = 0
+
+    @staticmethod
+    def _largest_norm(wrapper) -> Optional[Tensor]:
+        """Largest norm of a gradient; NaN if one is."""
         grads = [
-            p.grad for group in runner.optim_wrapper.optimizer.param_groups
+            p.grad for group in wrapper.optimizer.param_groups
             for p in group['params'] if p.grad is not None
         ]
-        # synchronised gradients are the same everywhere, so is the verdict
-        norms = torch._foreach_norm(grads) if grads else []
-        if not norms or bool(torch.isfinite(torch.stack(norms)).all()):
-            self._in_a_row = 0
-            step(**kwargs)
-            return
-        self._report(runner, True, 'a gradient')
+        return torch.stack(
+            torch._foreach_norm(grads)).amax() if grads else None
+
+    def _clip(self, clip: Callable, *args, **kwargs) -> float:
+        """Clip; whoever logs the norm gets it from the host."""
+        return self._look(clip(*args, **kwargs))
+
+    # ------------------------------------------------------------ the verdict
+    def _look(self, norm: Optional[Tensor] = None) -> Optional[float]:
+        """Read the norm and whether all is finite, in all processes.
+
+        Returns:
+            float or None: The norm, where one was given.
+
+        Raises:
+            _NotFinite: If something is not finite.
+        """
+        loss, self._loss = self._loss, None
+        suspects = [loss] if loss is not None else []
+        suspects += [norm] if norm is not None else []
+        bad = torch.stack(
+            [(~torch.isfinite(x)).any() for x in suspects]).to(torch.int32)
+        all_reduce(bad, 'max')
+        if norm is None:
+            verdict, value = bad.tolist(), None
+        else:
+            *verdict, value = torch.cat(
+                [bad.to(norm.dtype), norm.reshape(1)]).tolist()
+        if any(verdict):
+            raise _NotFinite(loss if loss is not None and verdict[0] else None)
+        return value
 
     # -------------------------------------------------------------- telling
-    def _report(self, runner, own: bool, what: str) -> None:
+    def _report(self, runner, found: _NotFinite) -> None:
         """Log and dump; raise if the run has to stop."""
+        # gradients are the same everywhere, a loss may be another's
+        own, what = True, 'a gradient'
+        if found.loss is not None:
+            own = not bool(torch.isfinite(found.loss).all())
+            what = f'loss {float(found.loss):g}'
         self.skipped += 1
         self._in_a_row += 1
         runner.message_hub.update_info('nonfinite_skipped', self.skipped)

@@ -8,9 +8,9 @@ import time
 from typing import Callable, Dict, List, Optional, Sequence
 
 import torch
-from mmengine.device import get_device
-from mmengine.dist import all_reduce
+from mmengine.dist import all_reduce, get_backend, get_world_size
 from mmengine.hooks import EMAHook, Hook
+from torch import distributed as torch_dist
 
 from costa_mm.registry import HOOKS
 from .checkpoint_hook import AtomicCheckpointHook
@@ -109,6 +109,7 @@ class SaveOnSignalHook(Hook):
         self._loaders: List[tuple] = []
         self._pid = -1
         self._val_batches = 0
+        self._group = None
 
     def before_train(self, runner) -> None:
         """Take the signals over."""
@@ -122,6 +123,8 @@ class SaveOnSignalHook(Hook):
                                   'main thread; SaveOnSignalHook does nothing')
             return
         self._pid = os.getpid()
+        if get_backend() not in (None, 'gloo') and self._group is None:
+            self._group = torch_dist.new_group(backend='gloo')
         for number in self.signals:
             self._previous[number] = signal.signal(number, self._note)
         for loop in (runner.train_loop, runner.val_loop):
@@ -161,9 +164,15 @@ class SaveOnSignalHook(Hook):
 
     def _agreed(self) -> Optional[int]:
         """The signal that any process has got."""
-        number = torch.tensor(self._received or 0, device=get_device())
-        all_reduce(number, 'max')
-        return int(number) or None
+        return self._over_hosts(self._received or 0, 'max') or None
+
+    def _over_hosts(self, number: int, op: str) -> int:
+        """Reduce a number over processes without asking their devices."""
+        if get_world_size() == 1:
+            return number
+        value = torch.tensor(number)
+        all_reduce(value, op, self._group)
+        return int(value)
 
     def after_train_iter(self,
                          runner,
@@ -179,10 +188,8 @@ class SaveOnSignalHook(Hook):
         """Agree on the validation batches that all processes have."""
         if self._pid < 0:
             return
-        count = torch.tensor(
-            len(runner.val_dataloader), device=get_device())
-        all_reduce(count, 'min')
-        self._val_batches = int(count)
+        self._val_batches = self._over_hosts(
+            len(runner.val_dataloader), 'min')
 
     def after_val_iter(self,
                        runner,
