@@ -16,6 +16,6 @@ __all__ = [
     'INTERRUPTED_EXIT_CODE', 'NonFiniteLossError',
     'NonFiniteLossHook', 'ResumableEpochTrainLoop', 'ResumableIterTrainLoop',
     'STVGAmpOptimWrapper', 'STVGEMAHook', 'STVGRunner', 'STVGRuntimeInfoHook',
-    'SaveOnSignalHook', 'TrainableEMA', 'TubeVisualizationHook', 'build_trained',
-    'latest_checkpoint', 'load_weights', 'read_checkpoint'
+    'SaveOnSignalHook', 'TrainableEMA', 'TubeVisualizationHook',
+    'build_trained', 'latest_checkpoint', 'load_weights', 'read_checkpoint'
 ]
