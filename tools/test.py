@@ -14,7 +14,7 @@ from costa_mm.engine.config import build_runner, read_config
 from costa_mm.engine.launch import (LAUNCHERS, autocast_dtype,
                                     close_process_group)
 from costa_mm.engine.options import OptionsAction
-from costa_mm.evaluation import RESULT_FORMATS
+from costa_mm.evaluation import RESULT_FORMATS, get_format
 from costa_mm.utils.configs import dataset_of
 from costa_mm.utils.files import check_folder, check_output, write_json
 
@@ -35,7 +35,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         choices=list(RESULT_FORMATS.module_dict),
         help="what --out is: 'tubes' for a tube file (default), "
         "'hcstvg_challenge' for the challenge's result file (default with "
-        '--format-only)')
+        '--format-only); cvat_video, mot, vidstg, srt and vtt are folders')
     parser.add_argument(
         '--metrics-out', metavar='JSON', help='write the metrics to a file')
     parser.add_argument(
@@ -105,7 +105,8 @@ def set_prediction_file(cfg: Config, args: argparse.Namespace) -> None:
         raise KeyError('--out: the test_evaluator of the config has no '
                        'STVGMetric to write the predictions')
     metrics[0].update(
-        tube_file=args.out or osp.join(cfg.work_dir, f'{args.format}.json'),
+        tube_file=args.out or osp.join(
+            cfg.work_dir, args.format + get_format(args.format).suffix),
         format=args.format,
         format_only=args.format_only)
     if args.format_only:  # nothing else can do without ground truth
@@ -120,9 +121,11 @@ def prepare(args: argparse.Namespace) -> Config:
             something that is to be written cannot be.
         FileNotFoundError: If there is no such checkpoint.
     """
-    for name in ('out', 'metrics_out'):
-        if getattr(args, name) is not None:
-            check_output(f'--{name.replace("_", "-")}', getattr(args, name))
+    if args.metrics_out is not None:
+        check_output('--metrics-out', args.metrics_out)
+    if args.out is not None:
+        is_file = get_format(args.format).suffix
+        (check_output if is_file else check_folder)('--out', args.out)
     if args.show_dir is not None:
         check_folder('--show-dir', args.show_dir)
     cfg = read_config(

@@ -2,10 +2,12 @@
 """Grounding for people: a Python call."""
 from costa_mm.weights import ZooEntry, find_model, list_models
 from .calibration import Calibration
-from .results import ScoredSpan, TubeResult, dump_results
+from .exporting import write_annotations, write_results
+from .results import ScoredSpan, TubeResult, dump_results, load_results
 from .stvg_inferencer import STVGInferencer
 
 __all__ = [
     'Calibration', 'STVGInferencer', 'ScoredSpan', 'TubeResult', 'ZooEntry',
-    'dump_results', 'find_model', 'list_models'
+    'dump_results', 'find_model', 'list_models', 'load_results',
+    'write_annotations', 'write_results'
 ]

@@ -7,8 +7,14 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
 import numpy as np
 
 from costa_mm.structures import Tube, TubeDataSample
+from costa_mm.structures.tube import read_tube_file
 from costa_mm.utils.files import write_json
 from .calibration import Calibration, score_features
+
+#: Fields of a result that JSON holds as they are.
+PLAIN_FIELDS = ('video', 'sentence', 'confidence', 'span_score', 'calibrated',
+                'threshold', 'attendance_score', 'found')
+STEADY_SECONDS = 1e-3  # container formats round times to this
 
 
 class ScoredSpan(NamedTuple):
@@ -167,7 +173,40 @@ class TubeResult:
             attendance=_rounded(self.attendance))
         if self.attention is not None:
             out['attention'] = np.round(self.attention, 6).tolist()
+        if self.seconds is not None and not _is_steady(self.seconds,
+                                                       self.tube.fps):
+            out['seconds'] = _rounded(self.seconds)
         return out
+
+    @classmethod
+    def from_dict(cls, sample_id: str, entry: dict) -> 'TubeResult':
+        """Read what :meth:`to_dict` gave.
+
+        Args:
+            sample_id (str): Key of the entry in its file.
+            entry (dict): The entry.
+
+        Raises:
+            ValueError: If it is not of that form, such as an entry of a tube
+                file that is no inferencer's.
+        """
+        try:
+            arrays = {
+                key: None if entry.get(key) is None else np.array(entry[key])
+                for key in ('attendance', 'attention', 'seconds')
+            }
+            return cls(
+                sample_id=sample_id,
+                size=(entry['width'], entry['height']),
+                tube=Tube.from_dict(entry),
+                spans=[ScoredSpan(**span) for span in entry['spans']],
+                frame_ids=np.array(entry['sampled_frames'], dtype=np.int64),
+                start=np.array(entry['start']),
+                end=np.array(entry['end']),
+                **arrays,
+                **{key: entry[key] for key in PLAIN_FIELDS})
+        except (KeyError, TypeError) as e:
+            raise ValueError(f'not a result of the inferencer: {e!r}') from e
 
 
 def _mean_inside(sample: TubeDataSample,
@@ -186,6 +225,12 @@ def _rounded(values: Optional[np.ndarray]) -> Optional[List[float]]:
     return None if values is None else [round(float(v), 6) for v in values]
 
 
+def _is_steady(seconds: np.ndarray, fps: Optional[float]) -> bool:
+    """Whether the frame rate alone says when frames are shown."""
+    even = np.arange(len(seconds)) / fps if fps else np.inf
+    return bool(np.abs(seconds - even).max() <= STEADY_SECONDS)
+
+
 def dump_results(results: Sequence[TubeResult],
                  path: Union[str, os.PathLike]) -> None:
     """Write results as a tube file; every tool that reads tubes reads it.
@@ -195,3 +240,22 @@ def dump_results(results: Sequence[TubeResult],
         path (str | os.PathLike): File to write; its folder is created.
     """
     write_json({r.sample_id: r.to_dict() for r in results}, path)
+
+
+def load_results(path: Union[str, os.PathLike]) -> List[TubeResult]:
+    """Read the file that :func:`dump_results` wrote.
+
+    Args:
+        path (str | os.PathLike): ``tubes.json`` of the inferencer.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is another file; names the entry.
+    """
+    results = []
+    for sample_id, entry in read_tube_file(path).items():
+        try:
+            results.append(TubeResult.from_dict(sample_id, entry))
+        except ValueError as e:
+            raise ValueError(f'{path}, entry {sample_id!r}: {e}') from e
+    return results

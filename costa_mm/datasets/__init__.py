@@ -1,7 +1,10 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Datasets, video readers, samplers and transforms."""
 from .base_dataset import BaseSTVGDataset
+from .coco_video import COCOVideoDataset
+from .cvat_video import CVATVideoDataset
 from .hcstvg import HCSTVGDataset
+from .mot import MOTDataset
 from .problems import SchemaError
 from .readers import (BaseVideoReader, DecordReader, PyAVReader, VideoInfo,
                       VideoReadError)
@@ -16,11 +19,12 @@ from .transforms import (CleanSentence, ClipColorJitter, FlipWithText,
 from .vidstg import VidSTGDataset
 
 __all__ = [
-    'BaseSTVGDataset', 'BaseVideoReader', 'CleanSentence', 'ClipColorJitter',
-    'DecordReader', 'EpochSampler', 'FlipWithText', 'HCSTVGDataset',
-    'LoadTargetAttributes', 'LoadTubeAnnotations', 'LoadVideoFrames',
-    'PackSTVGInputs', 'PyAVReader', 'RandomBranch', 'RandomSizeCrop',
-    'RandomTemporalCrop', 'ResizeClip', 'STVGDataset', 'SampleFrames',
-    'SchemaError', 'SentenceAnnotation', 'SqueezeClip', 'VidSTGDataset',
-    'VideoInfo', 'VideoReadError'
+    'BaseSTVGDataset', 'BaseVideoReader', 'COCOVideoDataset',
+    'CVATVideoDataset', 'CleanSentence', 'ClipColorJitter', 'DecordReader',
+    'EpochSampler', 'FlipWithText', 'HCSTVGDataset', 'LoadTargetAttributes',
+    'LoadTubeAnnotations', 'LoadVideoFrames', 'MOTDataset', 'PackSTVGInputs',
+    'PyAVReader', 'RandomBranch', 'RandomSizeCrop', 'RandomTemporalCrop',
+    'ResizeClip', 'STVGDataset', 'SampleFrames', 'SchemaError',
+    'SentenceAnnotation', 'SqueezeClip', 'VidSTGDataset', 'VideoInfo',
+    'VideoReadError'
 ]

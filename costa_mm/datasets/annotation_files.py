@@ -125,7 +125,10 @@ class FileFolder:
         if suffix.lower() not in self.suffixes:
             stem = base
         found = self._by_stem.get(stem, [])
-        return [p for p in found if os.path.basename(p) == base] or found
+        place = os.path.join(self.root, os.path.dirname(name), stem)
+        return [p for p in found if os.path.basename(p) == base] or [
+            p for p in found if os.path.splitext(p)[0] == place
+        ] or found
 
     def _walk(self) -> Dict[str, List[str]]:
         by_stem: Dict[str, List[str]] = {}

@@ -128,6 +128,20 @@ class BaseSTVGDataset(BaseDataset):
             lazy_init=lazy_init)
 
     # -- what a dataset's own format is -------------------------------------
+    @staticmethod
+    def read_file(path: str, repeats: List[RepeatedKeys]) -> Any:
+        """Content of an annotation file; JSON unless a subclass says other.
+
+        Args:
+            path (str): The file (or what else the subclass reads).
+            repeats (list): Takes JSON objects that give a key twice.
+
+        Raises:
+            FileNotFoundError: If it is not there.
+            SchemaError: If it cannot be read.
+        """
+        return read_json(path, repeats)
+
     @classmethod
     def matches(cls, data: Any) -> bool:
         """Whether the content of a file is of the dataset's own format."""
@@ -195,7 +209,7 @@ class BaseSTVGDataset(BaseDataset):
             SchemaError: If the file as a whole is of another form.
         """
         repeats: List[RepeatedKeys] = []
-        data = read_json(self.ann_file, repeats)
+        data = self.read_file(self.ann_file, repeats)
         self.problems = Problems(f'write {self.EXPECTED}')
         form = self
         if STVGFormat.matches(data):

@@ -40,15 +40,25 @@ def convert_annotations(dataset_type: str, ann_file: str, video_root: str,
         num_workers (int): Processes.
         **options: Further arguments of the class.
     """
-    prefix = dict(options.pop('data_prefix', {}), video=video_root)
-    dataset = DATASETS.build(
-        dict(
-            type=dataset_type,
-            ann_file=ann_file,
-            data_prefix=prefix,
-            lazy_init=True,
-            **options))
+    dataset = build_dataset(dataset_type, ann_file, video_root,
+                            lazy_init=True, **options)
     write_conversion(convert_dataset(dataset, num_workers), out, video_root)
+
+
+def build_dataset(dataset_type: str, ann_file: str, video_root: str,
+                  **options: Any) -> BaseSTVGDataset:
+    """A split as the converters name it.
+
+    Args:
+        dataset_type (str): Name of a registered class.
+        ann_file (str): Annotation file of the split.
+        video_root (str): Folder of the videos.
+        **options: Further arguments of the class.
+    """
+    prefix = dict(options.pop('data_prefix', {}), video=video_root)
+    return DATASETS.build(
+        dict(type=dataset_type, ann_file=ann_file, data_prefix=prefix,
+             **options))
 
 
 def convert_dataset(dataset: BaseSTVGDataset,

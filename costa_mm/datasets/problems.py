@@ -40,6 +40,8 @@ FIXES = {
     'correct "segment"',
     'event outside the segment':
     'frames are only sampled inside the segment: let it hold the event',
+    'tracks without a sentence (left out)':
+    'say what the object does, or leave it if the track is not needed',
     'missing VidOR annotation':
     'fetch the file, or check data_prefix=dict(vidor=...)',
 }

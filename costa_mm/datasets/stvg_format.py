@@ -31,7 +31,8 @@ class STVGFormat:
     @staticmethod
     def matches(data: Any) -> bool:
         """Whether the content of an annotation file is of this format."""
-        return isinstance(data, dict) and isinstance(data.get('videos'), list)
+        return isinstance(data, dict) and isinstance(
+            data.get('videos'), list) and 'images' not in data  # COCO has
 
     def iter_entries(self, data: dict) -> Iterator[Tuple[str, Any]]:
         """Place and content of every video."""

@@ -1,9 +1,9 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Finding everything that is wrong with an annotation file."""
+import os
 from typing import Any, List, NamedTuple, Optional, Type
 
 from costa_mm.registry import DATASETS
-from .annotation_files import read_json
 from .base_dataset import BaseSTVGDataset
 from .problems import Problem, SchemaError
 from .readers import BaseVideoReader
@@ -42,13 +42,21 @@ def find_dataset_type(path: str) -> Type[BaseSTVGDataset]:
         FileNotFoundError: If the file is missing.
         SchemaError: If it is no JSON or of no known format.
     """
-    data, known = read_json(path, []), []
+    if not os.path.exists(path):
+        raise FileNotFoundError(f'no annotation file at {path}')
+    known, unread = [], []
+    # a class that does not say what its files look like takes any
     for cls in DATASETS.module_dict.values():
-        # a class that does not say what its files look like takes any
-        if issubclass(cls, BaseSTVGDataset) and 'matches' in vars(cls):
-            if cls.matches(data):
+        if not issubclass(cls, BaseSTVGDataset) or 'matches' not in vars(cls):
+            continue
+        known.append(f'{cls.EXPECTED} ({cls.__name__})')
+        try:
+            if cls.matches(cls.read_file(path, [])):
                 return cls
-            known.append(f'{cls.EXPECTED} ({cls.__name__})')
+        except (SchemaError, FileNotFoundError) as e:
+            unread.append(e)
+    if len(unread) == len(known) and os.path.isfile(path):
+        raise unread[0]  # not even JSON
     raise SchemaError(f'{path} is of no known format: expected ' +
                       ', or '.join(known) + '; name the dataset class with '
                       '--dataset-type')

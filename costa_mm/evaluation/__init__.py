@@ -4,7 +4,8 @@ from costa_mm.utils.frames import subsample
 from .comparison import bootstrap_interval, compare_records, comparison_table
 from .diagnostics import (ErrorSplit, diagnose, error_split, jump_rate,
                           main_error)
-from .formats import RESULT_FORMATS, HCSTVGChallengeFile, TubeFile
+from .formats import (RESULT_FORMATS, EventFile, HCSTVGChallengeFile, TubeFile,
+                      get_format)
 from .functional import box_iou, boxes_at, span_iou, span_overlap, summarize
 from .protocols import PROTOCOLS, BaseProtocol, Scores, get_protocol
 from .report import SampleRecord, evaluate_sample, factor_table, metric_lines
@@ -13,12 +14,12 @@ from .trivial import TrivialPrior, fit_trivial, trivial_predictions
 from .tube_files import evaluate_tubes, evaluation_report, true_tubes
 
 __all__ = [
-    'BaseProtocol', 'ErrorSplit', 'HCSTVGChallengeFile', 'PROTOCOLS',
-    'RESULT_FORMATS', 'STVGMetric', 'SampleRecord', 'Scores', 'TrivialPrior',
-    'TubeFile', 'bootstrap_interval', 'box_iou', 'boxes_at',
+    'BaseProtocol', 'ErrorSplit', 'EventFile', 'HCSTVGChallengeFile',
+    'PROTOCOLS', 'RESULT_FORMATS', 'STVGMetric', 'SampleRecord', 'Scores',
+    'TrivialPrior', 'TubeFile', 'bootstrap_interval', 'box_iou', 'boxes_at',
     'compare_records', 'comparison_table', 'diagnose', 'error_split',
     'evaluate_sample', 'evaluate_tubes', 'evaluation_report', 'factor_table',
-    'fit_trivial', 'get_protocol', 'jump_rate', 'main_error', 'metric_lines',
-    'span_iou', 'span_overlap', 'subsample', 'summarize',
+    'fit_trivial', 'get_format', 'get_protocol', 'jump_rate', 'main_error',
+    'metric_lines', 'span_iou', 'span_overlap', 'subsample', 'summarize',
     'trivial_predictions', 'true_tubes'
 ]

@@ -30,6 +30,11 @@ class SampleRecord:
         video_id (str, optional): Video of the sample.
         pred (Tube, optional): Prediction, if it is to be written.
         gt (Tube, optional): Ground truth, if it is to be written.
+        sentence (str, optional): What was asked.
+        size (tuple[int, int], optional): Width and height of the video.
+        score (float, optional): How sure the model is.
+        seconds (tuple[float, float], optional): The predicted span, where
+            more is known of it than the frame rate.
     """
     sample_id: str
     scores: Dict[str, Scores] = field(default_factory=dict)
@@ -40,6 +45,10 @@ class SampleRecord:
     video_id: Optional[str] = None
     pred: Optional[Tube] = None
     gt: Optional[Tube] = None
+    sentence: Optional[str] = None
+    size: Optional[Tuple[int, int]] = None
+    score: Optional[float] = None
+    seconds: Optional[Tuple[float, float]] = None
 
 
 def evaluate_sample(sample_id: str,

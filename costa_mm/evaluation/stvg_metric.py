@@ -48,7 +48,8 @@ class STVGMetric(BaseMetric):
         gt_file (str, optional): Where to write the ground truth as a tube
             file, for ``tools/analysis_tools/eval_tubes.py``.
         format (str): What ``tube_file`` is: 'tubes' (default),
-            'hcstvg_challenge' or another name of ``RESULT_FORMATS``.
+            'hcstvg_challenge' or another name of ``RESULT_FORMATS``; some
+            of them write a folder.
         format_only (bool): Write the predictions and compute nothing; ground
             truth may be absent.  Defaults to False.
         diagnostics (bool): Whether to compute the error split and the
@@ -146,7 +147,8 @@ class STVGMetric(BaseMetric):
             record.gt = gt if self.gt_file else None
             record.identity = (gt.span, record.qtype, sample.get('sentence'))
         record.video_id = sample.get('video_id')
-        record.pred = pred if self.tube_file else None
+        if self.tube_file:
+            _describe(record, pred, sample)
         return record
 
     def evaluate(self, size: int) -> Dict[str, float]:
@@ -251,6 +253,16 @@ def merge_records(parts: Sequence[Sequence[SampleRecord]]
                     f'two different samples are called {record.sample_id!r}; '
                     'sample ids must be unique in a dataset')
     return list(merged.values())
+
+
+def _describe(record: SampleRecord, pred: Tube, sample: Any) -> None:
+    """Add what the forms of a prediction file may want to know."""
+    record.pred = pred
+    record.qtype = record.qtype or sample.get('qtype')
+    record.sentence = sample.get('sentence')
+    shape, score = sample.get('ori_shape'), sample.get('pred_score')
+    record.size = None if shape is None else (int(shape[1]), int(shape[0]))
+    record.score = None if score is None else float(score)
 
 
 def _tube(sample: Any, key: str, sample_id: str) -> Tube:

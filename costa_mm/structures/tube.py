@@ -142,6 +142,23 @@ def load_tubes(path: Union[str, os.PathLike]) -> Dict[str, Tube]:
         ValueError: If it is not JSON or an entry is malformed; the message
             names the file and the entry.
     """
+    data = read_tube_file(path)
+    tubes = {}
+    for sample_id, entry in data.items():
+        try:
+            tubes[sample_id] = Tube.from_dict(entry)
+        except ValueError as e:
+            raise ValueError(f'{path}, entry {sample_id!r}: {e}') from e
+    return tubes
+
+
+def read_tube_file(path: Union[str, os.PathLike]) -> Dict[str, dict]:
+    """The entries of a tube file as they stand there.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not JSON, or no object.
+    """
     with open(path, encoding='utf-8') as f:
         try:
             data = json.load(f)
@@ -150,13 +167,7 @@ def load_tubes(path: Union[str, os.PathLike]) -> Dict[str, Tube]:
     if not isinstance(data, dict):
         raise ValueError(f'{path}: a tube file is an object {{sample_id: '
                          f'tube}}, not a {type(data).__name__}')
-    tubes = {}
-    for sample_id, entry in data.items():
-        try:
-            tubes[sample_id] = Tube.from_dict(entry)
-        except ValueError as e:
-            raise ValueError(f'{path}, entry {sample_id!r}: {e}') from e
-    return tubes
+    return data
 
 
 def dump_tubes(tubes: Dict[str, Tube],

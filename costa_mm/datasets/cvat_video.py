@@ -1,0 +1,128 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""What people label with CVAT."""
+import os
+from typing import Any, Dict, Iterator, List, Tuple
+from xml.etree import ElementTree as XML
+
+from costa_mm.registry import DATASETS
+from .annotation_files import RepeatedKeys
+from .base_dataset import BaseSTVGDataset
+from .fields import as_int, as_text, maybe
+from .problems import SchemaError
+from .records import SentenceAnnotation
+from .tracks import Said, Track, annotate
+
+EXPECTED = ('"CVAT for video 1.1" of a task: NAME.xml with <track> and <box>, '
+            'or a folder of such files')
+CORNERS = ('xtl', 'ytl', 'xbr', 'ybr')
+
+
+@DATASETS.register_module()
+class CVATVideoDataset(BaseSTVGDataset):
+    """Tracks drawn with CVAT ("CVAT for video 1.1"), with sentences.
+
+    Give the label a text attribute ``sentence`` and write there what the
+    object does; several sentences stand in several lines.  The event lasts
+    as long as the track is visible: end it, or switch it to "outside", where
+    the event is over.  Other shapes than boxes are not read.
+
+    Args:
+        ann_file (str): One XML file, or a folder of them (one per task, as
+            CVAT exports them; not the export of a project).
+        attribute (str): Name of the attribute that holds the sentences.
+        data_prefix (dict): ``video``: folder of the videos, which are found
+            by the file's ``source``, or its own name.
+        **kwargs: See :class:`BaseSTVGDataset`.
+    """
+
+    METAINFO = dict(dataset_type='cvat_video')
+    EXPECTED = EXPECTED
+
+    def __init__(self, ann_file: str, *, attribute: str = 'sentence',
+                 **kwargs) -> None:
+        self.attribute = attribute
+        super().__init__(ann_file, **kwargs)
+
+    @staticmethod
+    def read_file(path: str, repeats: List[RepeatedKeys]) -> Any:
+        """The files' roots by path."""
+        files = [path]
+        if os.path.isdir(path):
+            files = sorted(
+                os.path.join(folder, name)
+                for folder, _, names in os.walk(path) for name in names
+                if name.lower().endswith('.xml'))
+        if not files:
+            raise SchemaError(f'the folder {path} holds no .xml file')
+        return {file: _read_xml(file) for file in files}
+
+    @classmethod
+    def matches(cls, data: Any) -> bool:
+        """Whether the content is that of :meth:`read_file`."""
+        return isinstance(data, dict) and bool(data) and all(
+            isinstance(root, XML.Element) for root in data.values())
+
+    def iter_entries(self, data: dict) -> Iterator[Tuple[Any, Any]]:
+        """Name of the video and root of every file."""
+        for file, root in data.items():
+            name = root.findtext('meta/source') or root.findtext(
+                'meta/task/source')
+            stem = os.path.splitext(os.path.basename(file))[0]
+            yield name or stem, root
+
+    def parse_data_info(self, key: str,
+                        entry: Any) -> List[SentenceAnnotation]:
+        """The sentences of one file, whose key is the video's name."""
+        if entry.find('meta/project') is not None:
+            raise ValueError('this is the export of a project: export its '
+                             'tasks one by one')
+        name = as_text(key, 'a file name')
+        size = entry.find('meta/task/original_size')
+        width, height = (None, None) if size is None else (
+            size.findtext('width'), size.findtext('height'))
+        head = dict(
+            video=name,
+            video_id=name,
+            width=maybe(int, width),
+            height=maybe(int, height))
+        tracks: Dict[str, Track] = {}
+        said: Dict[str, List[Said]] = {}
+        for number, element in enumerate(entry.iter('track')):
+            track = element.get('id', str(number))
+            said[track] = self._sentences(element)
+            boxes = _visible(element)
+            if boxes.boxes:
+                tracks[track] = boxes
+        return annotate(head, tracks, said, self.problems)
+
+    def _sentences(self, track: XML.Element) -> List[Said]:
+        """The lines of a track's attribute, which every box repeats."""
+        for attribute in track.iter('attribute'):
+            text = (attribute.text or '').strip()
+            if attribute.get('name') == self.attribute and text:
+                return [Said(as_text(line)) for line in text.splitlines()
+                        if line.strip()]
+        return []
+
+
+def _read_xml(path: str) -> XML.Element:
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'no annotation file at {path}')
+    try:
+        root = XML.parse(path).getroot()
+    except (XML.ParseError, UnicodeDecodeError, LookupError,
+            ValueError) as e:
+        raise SchemaError(f'{path} is not an XML file: {e}') from e
+    if root.tag != 'annotations':
+        raise SchemaError(f'{path}: expected {EXPECTED}, not <{root.tag}>')
+    return root
+
+
+def _visible(element: XML.Element) -> Track:
+    """The boxes of a track where it is not outside."""
+    track = Track()
+    for box in element.iter('box'):
+        if box.get('outside') != '1':
+            track.add(as_int(int(box.attrib['frame'])),
+                      [float(box.attrib[name]) for name in CORNERS])
+    return track
