@@ -2,12 +2,8 @@
 #   python tools/train.py configs/costa_hcstvg_1x24g.py
 # docs/en/benchmarks.md says what it takes.
 _base_ = './costa_hcstvg.py'
-model = dict(
-    backbone=dict(
-        # blocks and layers keep their inputs and compute the rest again
-        spatial=dict(with_cp=True),
-        temporal=dict(with_cp=True)),
-    neck=dict(with_cp=True))
+# blocks and layers keep their inputs and compute the rest again
+model = dict(with_cp=True)
 # one video at a time, an update after every 8: what 8 GPUs do at once, so
 # rates, clipping and schedule stay
 optim_wrapper = dict(

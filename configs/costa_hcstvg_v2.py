@@ -6,3 +6,6 @@ _base_ = [
 ]
 # None starts from nothing but roberta-base; a file may stand here too
 load_from = _base_.initial_weights
+# 16 bits where they do no harm: bfloat16, float16 on cards without it; in 32
+# bits with --cfg-options optim_wrapper.type=OptimWrapper
+optim_wrapper = dict(type='STVGAmpOptimWrapper')

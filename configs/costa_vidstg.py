@@ -9,3 +9,6 @@ model = dict(
     head=dict(loss_giou=dict(type='mmdet.GIoULoss', loss_weight=3.)))
 # see costa_hcstvg.py
 load_from = _base_.initial_weights
+# 16 bits where they do no harm: bfloat16, float16 on cards without it; in 32
+# bits with --cfg-options optim_wrapper.type=OptimWrapper
+optim_wrapper = dict(type='STVGAmpOptimWrapper')

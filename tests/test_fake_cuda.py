@@ -7,7 +7,6 @@ import pytest
 import torch
 from fake_cuda import DEVICE, HostWaits, fake_cuda, move
 from mmengine.config import Config
-from mmengine.optim import OptimWrapper
 from mmengine.registry import DefaultScope
 from test_configs import CONFIGS, read, shrink
 from tiny_model import grounder_cfg, make_batch
@@ -144,6 +143,7 @@ class OneVideo(torch.utils.data.Dataset):
 
 def gradients_without_backward(self, loss, **kwargs):
     """The backward pass is out of reach: gradients are there all at once."""
+    assert loss.device == DEVICE and loss.requires_grad
     self._inner_count += 1
     for group in self.optimizer.param_groups:
         for p in group['params']:
@@ -184,8 +184,10 @@ def test_an_iteration_waits_for_the_norm_and_for_logged_losses(tmp_path):
 
         move(runner.model)
         runner.model.data_preprocessor._device = DEVICE
+        runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+        runner.optim_wrapper.device_type = 'cuda'
         with mock.patch.object(ResumableEpochTrainLoop, 'run_iter', run_iter),\
-                mock.patch.object(OptimWrapper, 'backward',
+                mock.patch.object(type(runner.optim_wrapper), 'backward',
                                   gradients_without_backward), \
                 unset_fake_temporarily():
             runner.train()

@@ -41,8 +41,7 @@ def test_memory_options_are_on(recipes):
     model = one.model
     assert one.optim_wrapper.type == 'STVGAmpOptimWrapper'
     assert one.optim_wrapper.dtype == 'bfloat16'
-    assert model.backbone.spatial.with_cp and model.backbone.temporal.with_cp
-    assert model.neck.with_cp
+    assert model.with_cp
     assert model.backbone.efficient_conv_bn_eval
     assert model.backbone.channels_last
 

@@ -25,6 +25,8 @@ custom_hooks = [
 
 env_cfg = dict(
     cudnn_benchmark=False,
+    # products of what stays in 32 bits, on cards that can (since Ampere)
+    allow_tf32=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
     dist_cfg=dict(backend='nccl'))
 randomness = dict(seed=0)

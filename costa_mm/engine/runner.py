@@ -64,7 +64,14 @@ class STVGRunner(Runner):
         super().register_default_hooks({'runtime_info': info, **(hooks or {})})
 
     def setup_env(self, env_cfg: Dict) -> None:
-        """Set up the environment; without CUDA the backend is gloo."""
+        """Set up the environment; without CUDA the backend is gloo.
+
+        ``allow_tf32`` of ``env_cfg`` says whether a GPU may multiply float32
+        matrices in TF32; PyTorch's setting stays where it says nothing.
+        """
+        if torch.cuda.is_available() and 'allow_tf32' in env_cfg:
+            torch.backends.cuda.matmul.allow_tf32 = env_cfg['allow_tf32']
+            torch.backends.cudnn.allow_tf32 = env_cfg['allow_tf32']
         dist_cfg = dict(env_cfg.get('dist_cfg') or {})
         dist_cfg.setdefault('timeout', DEFAULT_TIMEOUT)
         if (self.distributed and not is_distributed()

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from engine_toy import toy_config, train
+from mmengine.runner import Runner
 
 from costa_mm.engine import (ResumableEpochTrainLoop, ResumableIterTrainLoop,
                              STVGRunner)
@@ -169,3 +170,20 @@ def test_weights_that_a_checkpoint_brings_are_not_read(
     monkeypatch.setattr(STVGRunner.__mro__[1], 'build_model', noting)
     runner(tmp_path, **changes)
     assert seen == [follow]
+
+
+def test_tf32_is_allowed_where_there_is_a_gpu(tmp_path, monkeypatch):
+    matmul = torch.backends.cuda.matmul
+    before = matmul.allow_tf32
+    cfg = toy_config(tmp_path, env_cfg=dict(allow_tf32=not before))
+    try:
+        STVGRunner.from_cfg(cfg)
+        assert matmul.allow_tf32 == before  # there is none
+        monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+        # the rest of the runner would use it
+        monkeypatch.setattr(Runner, 'setup_env', lambda *args: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            STVGRunner.from_cfg(cfg)
+        assert matmul.allow_tf32 != before
+    finally:
+        matmul.allow_tf32 = before

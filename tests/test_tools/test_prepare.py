@@ -79,6 +79,7 @@ def test_names_and_what_needs_a_hand(prepare, bare, capsys):
     ('costa_hcstvg', (65, (405, 720))),
     ('costa_vidstg', (64, (405, 720))),
     ('baselines/tubedetr_hcstvg', (101, (330, 586))),
+    ('baselines/cgstvg_hcstvg', (65, (420, 588))),
     ('synthetic/costa_tiny_synthetic', (16, (64, 64))),
 ])
 def test_the_largest_video_of_training(prepare, config, expected):

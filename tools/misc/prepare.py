@@ -142,12 +142,17 @@ def training_size(cfg: Config) -> Tuple[int, Tuple[int, int]]:
     """Frames and size of the largest video of 16:9 that training sees."""
     dataset = next(iter_datasets(dict(train_dataloader=cfg.train_dataloader)))
     steps = {step['type']: step for step in dataset['pipeline']}
-    sample, resize = steps['SampleFrames'], steps.get('ResizeClip')
+    sample = steps['SampleFrames']
+    resize = steps.get('ResizeClip') or steps.get('SqueezeClip')
     frames = sample.get('num_frames') or int(
         sample['fps'] * dataset.get('clip_seconds', 20.)) + 1
     frames = min(frames, sample.get('max_frames') or frames)
     if resize is None:
         resize = steps['RandomBranch']['branches'][0][0]
+    if resize['type'] == 'SqueezeClip':
+        height = resize['height']
+        height = max(height) if isinstance(height, (list, tuple)) else height
+        return frames, (height, int(height * resize['max_ratio'] + 1e-6))
     if resize.get('scale'):
         width, height = resize['scale']
         return frames, (height, width)
@@ -161,6 +166,7 @@ def training_size(cfg: Config) -> Tuple[int, Tuple[int, int]]:
 def memory_need(cfg: Config, path: str) -> Tuple[Need, float]:
     """Memory of a training step, counted, and its operations."""
     sys.path.insert(0, os.path.join(TOOLS, 'analysis_tools'))
+    from benchmarking.cards import fits
     from benchmarking.measuring import count_training
     from benchmarking.subjects import Spec
     frames, size = training_size(cfg)
@@ -182,7 +188,10 @@ def memory_need(cfg: Config, path: str) -> Tuple[Need, float]:
             f'{frames} frames of {size[0]} x {size[1]}, counted; here: ' +
             (', '.join(f'{h / 2**30:.1f} GiB' for h in have) or 'no GPU'))
     # workspaces, the context and fragments come on top
-    enough = bool(have) and min(have) > 1.1 * need
+    enough = bool(have) and fits(need, min(have))
+    if not (enough or cfg.model.get('with_cp')):
+        note += ('; less with --cfg-options model.with_cp=True, see '
+                 'docs/en/benchmarks.md')
     return Need('GPU memory', 'training', enough, note), counted['flops']
 
 

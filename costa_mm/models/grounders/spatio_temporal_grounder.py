@@ -13,8 +13,8 @@ from costa_mm.structures import (AttentionMaps, FusedMemory, TextFeatures,
                                  Tube, TubeDataSample, TubeOutputs, VideoBatch,
                                  VisualFeatures)
 from ..text_encoders import BaseTextEncoder
-from ..utils import (DecodingConfig, SampledTube, compile_parts, cut_video,
-                     densify_boxes, merge_passes, merge_windows)
+from ..utils import (DecodingConfig, SampledTube, checkpointed, compile_parts,
+                     cut_video, densify_boxes, merge_passes, merge_windows)
 
 Part = Union[dict, nn.Module]
 
@@ -54,6 +54,10 @@ class SpatioTemporalGrounder(BaseModel):
         compile_cfg (dict, optional): Compile backbone, fusion and decoder
             layers with ``torch.compile``: its arguments, and ``parts``, see
             :func:`compile_parts`; ``dict()`` takes the defaults.
+        with_cp (bool): Recompute activations of residual blocks and fusion
+            layers in the backward pass instead of keeping them: sets
+            ``with_cp`` in the configs of the backbone's pathways and of the
+            neck.
         init_cfg (dict, optional): Initialisation config, for instance
             ``dict(type='Pretrained', checkpoint=...)``.
     """
@@ -68,6 +72,7 @@ class SpatioTemporalGrounder(BaseModel):
                  train_cfg: Optional[dict] = None,
                  data_preprocessor: Optional[Part] = None,
                  compile_cfg: Optional[dict] = None,
+                 with_cp: bool = False,
                  init_cfg: Optional[dict] = None) -> None:
         if data_preprocessor is None:
             data_preprocessor = dict(type='costa_mm.STVGDataPreprocessor')
@@ -79,6 +84,8 @@ class SpatioTemporalGrounder(BaseModel):
             raise ValueError('SpatioTemporalGrounder has no train_cfg '
                              f'options: {train_cfg}')
         self.test_cfg = DecodingConfig(**(test_cfg or {}))
+        if with_cp:
+            backbone, neck = checkpointed(backbone), checkpointed(neck)
 
         def build(part: Part) -> nn.Module:
             return MODELS.build(part) if isinstance(part, dict) else part

@@ -283,3 +283,26 @@ def test_no_tensor_twice_in_the_checkpoint():
     state = build(grounder_cfg()).state_dict()
     places = [v.data_ptr() for v in state.values() if v.numel()]
     assert len(places) == len(set(places))
+
+
+def test_one_switch_recomputes_backbone_and_neck():
+    plain, lean = (build(grounder_cfg(with_cp=cp)) for cp in (False, True))
+    assert lean.neck.with_cp and not plain.neck.with_cp
+    kinds = [type(m).__name__ for m in lean.backbone.modules()]
+    assert 'CheckpointedBasicBlock' in kinds
+    assert 'CheckpointedBasicBlock3d' in kinds
+    grads = []
+    for model in (plain, lean):
+        model.train()
+        sum(run(model, make_batch(), 'loss').values()).backward()
+        grads.append({n: p.grad for n, p in model.named_parameters()
+                      if p.grad is not None})
+    assert grads[0].keys() == grads[1].keys()
+    for name, grad in grads[0].items():
+        assert_close(grads[1][name], grad, rtol=1e-4, atol=1e-5)
+
+
+def test_the_switch_needs_configs():
+    part = build(grounder_cfg()).backbone
+    with pytest.raises(TypeError, match='CollaborativeResNet is a module'):
+        build(grounder_cfg(backbone=part, with_cp=True))

@@ -86,9 +86,7 @@ def read_config(spec: Spec) -> Config:
         if option.startswith('chunk'):
             backbone['frame_chunk'] = int(option.removeprefix('chunk'))
     if 'cp' in spec.options:
-        pathways = [backbone.get(name) for name in ('spatial', 'temporal')]
-        for part in (*filter(None, pathways), cfg.model['neck']):
-            part['with_cp'] = True
+        cfg.model['with_cp'] = True
     if 'compile' in spec.options:
         cfg.model['compile_cfg'] = dict()
     # T is the number of frames that the model sees at once
