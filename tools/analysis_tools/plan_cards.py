@@ -125,8 +125,8 @@ def main(argv: Optional[List[str]] = None) -> None:
     found = {}
     for config in args.configs:
         found[config] = count_all(config, report, table)
-    print(f'\nHours of an epoch at {args.share:.0%} of the rate that the maker '
-          'names:\n')
+    print(f'\nHours of an epoch at {args.share:.0%} of the rate that the '
+          'maker names:\n')
     table = Table(config=18, card=15, setting=28, live_GiB=8, one_card=8,
                   eight=8, workers=7)
     for config, counted in found.items():

@@ -20,8 +20,9 @@ def checkpointed(part: dict) -> dict:
         TypeError: If it is a module, whose blocks are made already.
     """
     if not isinstance(part, dict):
-        raise TypeError(f'with_cp=True needs configs, and {type(part).__name__}'
-                        ' is a module: give it with_cp when it is made')
+        raise TypeError('with_cp=True needs configs, and '
+                        f'{type(part).__name__} is a module: give it with_cp '
+                        'when it is made')
     part = copy.deepcopy(part)
     pathways = [part[name] for name in PATHWAYS if part.get(name)]
     for one in pathways or [part]:
