@@ -15,7 +15,7 @@ from .windows import WindowConfig, cut_video
 __all__ = [
     'DecodingConfig', 'SampledTube', 'WindowConfig', 'best_spans',
     'checkpointed', 'compile_parts', 'cut_video', 'decode_tubes',
-    'densify_boxes', 'grounder_wrap_policy', 'is_transformer_layer', 'joint_span_scores',
-    'labels_from_span', 'merge_passes', 'merge_windows', 'repeated_parts',
-    'span_from_logits', 'span_log_probs', 'to_source_span'
+    'densify_boxes', 'grounder_wrap_policy', 'is_transformer_layer',
+    'joint_span_scores', 'labels_from_span', 'merge_passes', 'merge_windows',
+    'repeated_parts', 'span_from_logits', 'span_log_probs', 'to_source_span'
 ]
