@@ -8,10 +8,9 @@ from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import parse_qs, urlencode
 
 from costa_mm.apis import TubeResult
-from costa_mm.apis.outputs import color_of
+from costa_mm.apis.outputs import color_of, web_timeline
 from costa_mm.apis.service import (Answer, GroundingService, Limits,
                                    RequestError)
-from costa_mm.visualization import html_timeline
 from costa_mm.visualization.html_timeline import CSS as TIMELINE_CSS
 from costa_mm.visualization.html_timeline import SCRIPT
 from costa_mm.weights import training_data
@@ -99,16 +98,7 @@ def timelines(results: List[TubeResult]) -> str:
     """Every sentence's timeline; a click seeks in the video."""
     out = ['<p class="frames">Click or drag in a timeline to move in the '
            'video.</p>']
-    for i, result in enumerate(results):
-        absent = '' if result.found else ' (not in this video)'
-        best = (*result.span, result.span_score)
-        out.append(html_timeline(
-            result.frame_ids, result.start, result.end, result.attendance,
-            num_frames=len(result.boxes),
-            spans=[best, *(s for s in result.spans if s[:2] != best[:2])][:5],
-            color=color_of(i),
-            fps=result.tube.fps if result.seconds is None else result.seconds,
-            title=f'{i + 1}: {result.sentence}{absent}', found=result.found))
+    out += [web_timeline(r, i, f'{i + 1}: ') for i, r in enumerate(results)]
     return ''.join(out)
 
 

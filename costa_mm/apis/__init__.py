@@ -2,12 +2,14 @@
 """Grounding for people: a Python call."""
 from costa_mm.weights import ZooEntry, find_model, list_models
 from .calibration import Calibration
+from .clips import cut_events
 from .exporting import write_annotations, write_results
+from .report import write_report
 from .results import ScoredSpan, TubeResult, dump_results, load_results
 from .stvg_inferencer import STVGInferencer
 
 __all__ = [
     'Calibration', 'STVGInferencer', 'ScoredSpan', 'TubeResult', 'ZooEntry',
-    'dump_results', 'find_model', 'list_models', 'load_results',
-    'write_annotations', 'write_results'
+    'cut_events', 'dump_results', 'find_model', 'list_models', 'load_results',
+    'write_annotations', 'write_report', 'write_results'
 ]

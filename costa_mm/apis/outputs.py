@@ -7,11 +7,14 @@ from typing import Callable, Dict, Iterable, Iterator, List, Optional, Sequence
 import numpy as np
 
 from costa_mm.structures import Tube, TubeDataSample
-from costa_mm.utils.files import check_folder, check_output
+from costa_mm.utils.files import atomic_path, check_folder, check_output
+from costa_mm.utils.frames import keeps_rate
 from costa_mm.visualization import (PALETTE, TubePainter, TubeTrack,
                                     attention_sheet, contact_sheet,
-                                    pick_frames, pick_sampled, save_image,
-                                    timeline_from_sample, write_video)
+                                    html_timeline, pick_frames, pick_sampled,
+                                    save_image, timeline_from_sample,
+                                    write_video)
+from costa_mm.visualization.sound import add_sound
 from costa_mm.visualization.tracks import Color
 from .inputs import VideoSource
 from .results import TubeResult
@@ -21,6 +24,7 @@ Progress = Callable[[str, int, int], None]
 TUBE_FILE = 'tubes.json'
 ABSENT_COLOR: Color = (128, 130, 134)
 DEFAULT_FPS = 25.0  # of frames in memory whose rate nobody told
+SOUND_SECONDS = 0.2  # that pictures may be off their sound
 
 
 def color_of(index: int) -> Color:
@@ -54,6 +58,30 @@ def draw_timeline(result: TubeResult, sample: TubeDataSample,
         title = f'not in this video ({result.confidence:.2f}): {title}'
     return timeline_from_sample(sample, title, color_of(index),
                                 result.seconds)
+
+
+def web_timeline(result: TubeResult, index: int = 0,
+                 number: str = '') -> str:
+    """The same for a web page, see :func:`html_timeline`.
+
+    Args:
+        result (:obj:`TubeResult`): The answer.
+        index (int): Number of the sentence among those of its video.
+        number (str): Stands before the sentence.
+    """
+    absent = '' if result.found else ' (not in this video)'
+    best = (*result.span, result.span_score)
+    return html_timeline(
+        result.frame_ids,
+        result.start,
+        result.end,
+        result.attendance,
+        num_frames=len(result.boxes),
+        spans=[best, *(s for s in result.spans if s[:2] != best[:2])][:5],
+        color=color_of(index),
+        fps=result.clock,
+        title=f'{number}{result.sentence}{absent}',
+        found=result.found)
 
 
 def draw_pictures(source: VideoSource, results: Sequence[TubeResult],
@@ -112,7 +140,11 @@ def write_tube_video(path: str,
                      source: VideoSource,
                      results: Sequence[TubeResult],
                      progress: Optional[Progress] = None) -> None:
-    """Write a video with the tubes of all its sentences."""
+    """Write a video with the tubes of all its sentences, and its sound.
+
+    It plays at the video's nominal rate; so the sound of one whose frames
+    are not shown at that rate would not fit, and is left out.
+    """
     info = source.info
     painter = TubePainter(
         frame_shape=(info.height, info.width),
@@ -122,8 +154,13 @@ def write_tube_video(path: str,
     frames = source.iter_frames()
     if progress is not None:
         frames = _counted(frames, info.num_frames, progress)
-    write_video(path, painter.pictures(frames, count()),
-                info.fps or DEFAULT_FPS)
+    with atomic_path(path) as part:
+        write_video(part, painter.pictures(frames, count()),
+                    info.fps or DEFAULT_FPS)
+        if source.seconds is not None and os.path.isfile(
+                source.path) and keeps_rate(source.seconds, info.fps,
+                                            SOUND_SECONDS):
+            add_sound(part, source.path)
 
 
 def _counted(frames: Iterable[np.ndarray], total: int,

@@ -9,6 +9,7 @@ import numpy as np
 from costa_mm.structures import Tube, TubeDataSample
 from costa_mm.structures.tube import read_tube_file
 from costa_mm.utils.files import write_json
+from costa_mm.utils.frames import FrameClock, keeps_rate
 from .calibration import Calibration, score_features
 
 #: Fields of a result that JSON holds as they are.
@@ -99,6 +100,11 @@ class TubeResult:
         return None if not fps else (self.span[0] / fps, self.span[1] / fps)
 
     @property
+    def clock(self) -> Optional[FrameClock]:
+        """When frames are shown; None if the frame rate is not known."""
+        return self.tube.fps if self.seconds is None else self.seconds
+
+    @property
     def boxes(self) -> np.ndarray:
         """(x1, y1, x2, y2) in pixels for every frame, (N, 4), float64."""
         return self.tube.boxes
@@ -173,8 +179,8 @@ class TubeResult:
             attendance=_rounded(self.attendance))
         if self.attention is not None:
             out['attention'] = np.round(self.attention, 6).tolist()
-        if self.seconds is not None and not _is_steady(self.seconds,
-                                                       self.tube.fps):
+        if self.seconds is not None and not keeps_rate(
+                self.seconds, self.tube.fps, STEADY_SECONDS):
             out['seconds'] = _rounded(self.seconds)
         return out
 
@@ -223,12 +229,6 @@ def _mean_inside(sample: TubeDataSample,
 def _rounded(values: Optional[np.ndarray]) -> Optional[List[float]]:
     """Six digits are plenty for a probability."""
     return None if values is None else [round(float(v), 6) for v in values]
-
-
-def _is_steady(seconds: np.ndarray, fps: Optional[float]) -> bool:
-    """Whether the frame rate alone says when frames are shown."""
-    even = np.arange(len(seconds)) / fps if fps else np.inf
-    return bool(np.abs(seconds - even).max() <= STEADY_SECONDS)
 
 
 def dump_results(results: Sequence[TubeResult],

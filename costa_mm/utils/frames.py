@@ -30,6 +30,21 @@ def frames_at(seconds: Union[float, np.ndarray],
     return np.interp(seconds, clock, np.arange(len(clock)))
 
 
+def keeps_rate(seconds: np.ndarray, fps: Optional[float],
+               tolerance: float) -> bool:
+    """Whether the frame rate alone says when frames are shown.
+
+    Args:
+        seconds (np.ndarray): When they are shown, (N + 1, ).
+        fps (float, optional): Frames per second; None says nothing.
+        tolerance (float): Seconds that a frame may be off.
+    """
+    if not fps:
+        return False
+    off = np.abs(seconds - np.arange(len(seconds)) / fps)
+    return bool(off.max() <= tolerance)
+
+
 def uniform_ids(start: int, end: int, num_frames: int) -> np.ndarray:
     """Frames at equal distances, first and last included.
 

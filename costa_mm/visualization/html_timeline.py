@@ -33,19 +33,23 @@ CSS = """
   opacity: 0.75; font-size: 0.85em}
 """
 
-#: Seeks in the first video inside ``#output-video``.
+#: Seeks in the video of the timeline's own ``.grounded`` part of the page, or
+#: in the first one inside ``#output-video``.
 SCRIPT = """
 (() => {
-  const video = () => document.querySelector('#output-video video');
+  const home = node => node.closest('.grounded') || document;
+  const video = place => place === document
+    ? document.querySelector('#output-video video')
+    : place.querySelector('video');
   let held = null;
-  const seek = share => {
-    const v = video();
+  const seek = (place, share) => {
+    const v = video(place);
     share = Math.min(1, Math.max(0, share));
     if (v && isFinite(v.duration)) v.currentTime = share * v.duration;
-    mark(share);
+    mark(place, share);
   };
-  const mark = share => document.querySelectorAll('.timeline .lanes').forEach(
-    lanes => {
+  const mark = (place, share) =>
+    place.querySelectorAll('.timeline .lanes').forEach(lanes => {
       lanes.querySelector('.now').style.left = 100 * share + '%';
       lanes.setAttribute('aria-valuenow', Math.round(100 * share));
     });
@@ -53,26 +57,29 @@ SCRIPT = """
     const box = lanes.getBoundingClientRect();
     return (event.clientX - box.left) / box.width;
   };
+  const follow = event => seek(home(held), at(held, event));
   addEventListener('pointerdown', event => {
     held = event.target.closest && event.target.closest('.timeline .lanes');
-    if (held) { if (video()) video().pause(); seek(at(held, event)); }
+    if (!held) return;
+    const v = video(home(held));
+    if (v) v.pause();
+    follow(event);
   });
-  addEventListener('pointermove', event => {
-    if (held) seek(at(held, event));
-  });
+  addEventListener('pointermove', event => { if (held) follow(event); });
   addEventListener('pointerup', () => { held = null; });
   addEventListener('pointercancel', () => { held = null; });
   addEventListener('keydown', event => {
     const lanes = event.target.closest && event.target.closest('.lanes');
     const step = {ArrowLeft: -0.01, ArrowRight: 0.01}[event.key];
-    if (lanes && step && video()) {
-      seek(video().currentTime / video().duration + step);
+    const v = lanes && video(home(lanes));
+    if (v && step) {
+      seek(home(lanes), v.currentTime / v.duration + step);
       event.preventDefault();
     }
   });
   document.addEventListener('timeupdate', event => {
-    if (event.target === video() && !held)
-      mark(event.target.currentTime / event.target.duration);
+    const v = event.target, place = home(v);
+    if (v === video(place) && !held) mark(place, v.currentTime / v.duration);
   }, true);
 })();
 """
@@ -125,7 +132,7 @@ def html_timeline(frame_ids: Sequence[int],
         f'<rect x="{a / num_frames * WIDTH:.1f}" y="{4 if i else 0}" '
         f'width="{max(1, (b - a) / num_frames * WIDTH):.1f}" '
         f'height="{8 if i else 22}" style="fill: {paint}" '
-        f'opacity="{0.25 if i else 1}"><title>{_span_text(a, b, fps)}, '
+        f'opacity="{0.25 if i else 1}"><title>{span_text(a, b, fps)}, '
         f'p = {score:.2f}</title></rect>'
         for i, (a, b, score) in reversed(list(enumerate(spans))))
     lanes.append(
@@ -158,7 +165,14 @@ def _curve(places: np.ndarray, values: Sequence[float], top: float,
             'vector-effect="non-scaling-stroke"/>')
 
 
-def _span_text(first: int, last: int, fps: Optional[FrameClock]) -> str:
+def span_text(first: int, last: int, fps: Optional[FrameClock]) -> str:
+    """A span in words.
+
+    Args:
+        first (int): Its first frame.
+        last (int): The frame after its last one.
+        fps (float or np.ndarray, optional): See ``FrameClock``.
+    """
     if fps is None:
         return f'frames {first} to {last - 1}'
     a, b = (seconds_at(x, fps) for x in (first, last))

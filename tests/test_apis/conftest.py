@@ -5,6 +5,8 @@ The video is black; a red square moves right in frames 10 to 19, a green one
 stands still in all 30 frames.  The model returns, for the colour that the
 sentence names, its box in every sampled frame and the frames that show it.
 """
+import os
+import shutil
 from functools import partial
 
 import numpy as np
@@ -144,3 +146,20 @@ def colour_finder(tmp_path_factory):
     """An inferencer whose answers are known."""
     config, weights = save_model(tmp_path_factory.mktemp('colours'))
     return STVGInferencer(config, weights, 'cpu', show_progress=False)
+
+
+@pytest.fixture(scope='module')
+def browser():
+    """A headless Chromium."""
+    sync_api = pytest.importorskip(
+        'playwright.sync_api', reason='no Playwright: pip install playwright')
+    with sync_api.sync_playwright() as playwright:
+        own = playwright.chromium.executable_path
+        path = shutil.which('chromium') or own
+        if not os.path.exists(path):
+            pytest.skip('no Chromium: apt-get install chromium, or '
+                        'playwright install chromium')
+        chromium = playwright.chromium.launch(
+            executable_path=path, args=['--no-sandbox'])
+        yield chromium
+        chromium.close()

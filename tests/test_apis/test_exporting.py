@@ -9,15 +9,15 @@ from xml.etree import ElementTree as XML
 
 import numpy as np
 import pytest
+from test_apis.moving_tube import result
 from test_datasets.conftest import write_video
 
-from costa_mm.apis import (TubeResult, dump_results, load_results,
-                           write_annotations, write_results)
+from costa_mm.apis import (dump_results, load_results, write_annotations,
+                           write_results)
 from costa_mm.datasets import SchemaError, STVGDataset
 from costa_mm.datasets.conversion import build_dataset
 from costa_mm.datasets.validation import check_annotations, find_dataset_type
 from costa_mm.evaluation.formats.cvat_video import key_frames
-from costa_mm.structures import Tube
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = dict(
@@ -35,21 +35,6 @@ def videos(tmp_path_factory):
     (root / 'sub').mkdir()
     write_video(root / 'sub' / 'dog.mp4')
     return root
-
-
-def result(path, sample_id, span, sentence='the <dog> & "its" ball', **more):
-    """A tube that moves to the right and turns at frame 20."""
-    ids = np.arange(48)
-    x = 25 + np.where(ids < 20, ids, 40 - ids) * 0.75
-    boxes = np.stack([x, x * 0 + 4.25, x + 30, x * 0 + 60], 1)
-    values = dict(
-        sample_id=sample_id, video=str(path), sentence=sentence,
-        size=(96, 64), confidence=0.75, span_score=0.5, calibrated=False,
-        tube=Tube(span, ids, boxes, num_frames=48, fps=24.0), threshold=0.1,
-        attendance_score=None, found=True, spans=[],
-        frame_ids=np.array([0, 20, 40]), start=np.array([.5, .5, 0]),
-        end=np.array([0, .5, .5]), attendance=None)
-    return TubeResult(**{**values, **more})
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import importlib.util
 import json
 import os
 import re
-import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -56,23 +55,6 @@ def address(webapp, colour_finder, video):
                         prevent_thread_lock=True)
     yield url.rstrip('/')
     app.close()
-
-
-@pytest.fixture(scope='module')
-def browser():
-    """A headless Chromium."""
-    sync_api = pytest.importorskip(
-        'playwright.sync_api', reason='no Playwright: pip install playwright')
-    with sync_api.sync_playwright() as playwright:
-        own = playwright.chromium.executable_path
-        path = shutil.which('chromium') or own
-        if not os.path.exists(path):
-            pytest.skip('no Chromium: apt-get install chromium, or '
-                        'playwright install chromium')
-        chromium = playwright.chromium.launch(
-            executable_path=path, args=['--no-sandbox'])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
