@@ -3,13 +3,15 @@
 # Everything of this project that needs a GPU, in stages of under 10 minutes.
 #
 #   bash tools/gpu_suite.sh [--out DIR] [--only STAGE[,STAGE]] [--budget S]
-#                           [--limit S] [--smoke] [--dry-run] [--list]
+#                           [--limit S] [--fake] [--dry-run] [--list]
 #
 #   --out DIR     where results go (default work_dirs/gpu_suite)
 #   --only ...    these stages alone, in the order of the list
 #   --budget S    end after so many seconds (default 1500)
 #   --limit S     seconds that a stage may take (default 540)
-#   --smoke       tiny sizes on the CPU: does every command work?
+#   --fake        without a GPU: every stage at tiny sizes on the CPU, and
+#                 devices, dtypes and waits on tensors without numbers
+#                 (--smoke is the same)
 #   --dry-run     print the commands
 #   --list        print the stages
 #
@@ -20,9 +22,9 @@
 set -uo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-STAGES=(tests train compile length batch published synthetic long_video)
+STAGES=(tests profile train compile length batch published synthetic long_video)
 OUT=work_dirs/gpu_suite ONLY='' BUDGET=1500 LIMIT=540 SMOKE=0 DRY=0
-usage() { sed -n '3,21p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; }
+usage() { sed -n '3,23p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; }
 while [ $# -gt 0 ]; do
     case $1 in
         --out | --only | --budget | --limit)
@@ -33,7 +35,7 @@ while [ $# -gt 0 ]; do
         --only) ONLY=$2; shift 2 ;;
         --budget) BUDGET=$2; shift 2 ;;
         --limit) LIMIT=$2; shift 2 ;;
-        --smoke) SMOKE=1; shift ;;
+        --fake | --smoke) SMOKE=1; shift ;;
         --dry-run) DRY=1; shift ;;
         --list) printf '%s\n' "${STAGES[@]}"; exit 0 ;;
         -h | --help) usage; exit 0 ;;
@@ -64,14 +66,14 @@ BENCH=tools/analysis_tools/benchmark.py
 TINY=configs/synthetic/costa_tiny_synthetic.py
 COSTA=configs/costa_hcstvg.py STCAT=configs/baselines/stcat_hcstvg.py
 DEVICE=cuda SIZE=405x720 T=65 LENGTHS='32 64 128 256' BATCHES='1 2 4'
-ROUNDS=5 FAST=tf32 EPOCHS=10 DATA="$OUT/data"
+ROUNDS=5 FAST=tf32 TESTS=tests/test_cuda EPOCHS=10 DATA="$OUT/data"
 BATCH=16 LR=7e-4 # the config's 8 and 5e-4, by the square root
 NUMBERS='--num-train 8000 --num-val 200 --num-test 400'
 LONG='--minutes 10 --event-minute 8 --number 2'
 if [ "$SMOKE" = 1 ]; then
     COSTA=$TINY STCAT=configs/baselines/stcat_tiny_synthetic.py
     DEVICE=cpu SIZE=48x64 T=3 LENGTHS='2 3' BATCHES='1 2' ROUNDS=1 FAST=fp32
-    EPOCHS=1 BATCH=8 LR=5e-4
+    EPOCHS=1 BATCH=8 LR=5e-4 TESTS='tests/test_cuda tests/test_fake_cuda.py'
     NUMBERS='--num-train 16 --num-val 8 --num-test 8'
     LONG='--minutes 1 --event-minute 0 --number 1'
 fi
@@ -79,6 +81,7 @@ WORKERS=$(nproc)
 [ "$WORKERS" -le 12 ] || WORKERS=12
 read -ra LENGTHS <<<"$LENGTHS"
 read -ra BATCHES <<<"$BATCHES"
+read -ra TESTS <<<"$TESTS"
 read -ra NUMBERS <<<"$NUMBERS"
 read -ra LONG <<<"$LONG"
 
@@ -97,12 +100,17 @@ bench() {
 }
 
 stage_tests() {
-    run "$PYTHON" -m pytest -q tests/test_cuda \
+    run "$PYTHON" -m pytest -q "${TESTS[@]}" \
         tests/test_engine/test_optim_wrappers \
         --junitxml "$OUT/tests.xml"
     local code=$?
     run "$PYTHON" tools/misc/gpu_suite_report.py --tests "$OUT/tests.xml" \
         --json "$OUT/tests.json" && return $code
+}
+stage_profile() {
+    run "$PYTHON" tools/analysis_tools/profile_step.py "$COSTA" \
+        --frames "$T" --size "$SIZE" --mode "$FAST" bf16 bf16+cp \
+        --device "$DEVICE" --json "$OUT/$STAGE.json"
 }
 stage_train() {
     bench "$COSTA" --task train --frames "$T" --size "$SIZE" \

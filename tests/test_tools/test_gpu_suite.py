@@ -22,7 +22,7 @@ def stages():
     return suite('--list').stdout.split()
 
 
-@pytest.mark.parametrize('smoke', [[], ['--smoke']])
+@pytest.mark.parametrize('smoke', [[], ['--fake']])
 def test_every_command_of_every_stage_exists(smoke, tmp_path, monkeypatch):
     out = suite('--dry-run', '--out', str(tmp_path / 'out'), *smoke)
     assert out.returncode == 0 and not out.stderr
@@ -30,7 +30,6 @@ def test_every_command_of_every_stage_exists(smoke, tmp_path, monkeypatch):
     assert [line for line in lines if not line.startswith(' ')] == stages()
     assert not (tmp_path / 'out').exists()
     monkeypatch.syspath_prepend(str(ROOT / 'tools/analysis_tools'))
-    parse = importlib.import_module('benchmark').parse_args
     monkeypatch.chdir(ROOT)
     commands = [shlex.split(line) for line in lines if line.startswith(' ')]
     seen = set()
@@ -39,7 +38,9 @@ def test_every_command_of_every_stage_exists(smoke, tmp_path, monkeypatch):
             if word.startswith(('tools/', 'configs/', 'tests/')):
                 assert (ROOT / word).exists(), word
                 seen.add(word)
-        if command[1].endswith('benchmark.py'):
+        script = Path(command[1]).stem
+        if script in ('benchmark', 'profile_step'):
+            parse = importlib.import_module(script).parse_args
             args = parse(command[2:])
             assert args.device == ('cpu' if smoke else 'cuda')
             assert args.json.startswith(str(tmp_path))
@@ -120,6 +121,20 @@ def test_a_stage_is_cut_off_in_time(tmp_path, option):
     assert time.time() - began < 30
     assert out.returncode == 1 and 'run again for: compile' in out.stdout
     assert not (tmp_path / 'compile.done').exists()
+
+
+def test_table_of_profiles(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / 'tools/misc'))
+    report = importlib.import_module('gpu_suite_report')
+    lines = report.profiles_of(
+        dict(profiles={
+            'c.py bf16 train': dict(
+                seconds=.5, busy=.4, kinds=dict(convolutions=.3, other=.1)),
+            'c.py tf32 train': dict(error='out of memory: x'),
+        }))
+    assert lines[0] == '| what | s | busy | convolutions | other |'
+    assert lines[2] == '| c.py bf16 train | 0.500 | 0.400 | 75.0% | 25.0% |'
+    assert 'out of memory' in lines[3]
 
 
 def test_outcome_of_tests(tmp_path, monkeypatch):

@@ -58,6 +58,23 @@ def rows_of(report: dict) -> list:
     return lines
 
 
+def profiles_of(report: dict) -> list:
+    """Lines of a Markdown table from a file of profile_step.py."""
+    profiles = {key: out for key, out in report['profiles'].items()
+                if 'error' not in out}
+    kinds = list(next(iter(profiles.values()), dict(kinds={}))['kinds'])
+    lines = ['| what | s | busy | ' + ' | '.join(kinds) + ' |',
+             '|---' * (3 + len(kinds)) + '|']
+    for key, out in report['profiles'].items():
+        if 'error' in out:
+            lines.append(f"| {key} | {out['error'][:60]} |")
+            continue
+        shares = [f"{out['kinds'][kind] / out['busy']:.1%}" for kind in kinds]
+        lines.append(f"| {key} | {out['seconds']:.3f} | {out['busy']:.3f} | " +
+                     ' | '.join(shares) + ' |')
+    return lines
+
+
 def print_folder(folder: str) -> None:
     """Everything that is there."""
     for name in sorted(os.listdir(folder)):
@@ -66,7 +83,9 @@ def print_folder(folder: str) -> None:
         with open(os.path.join(folder, name), encoding='utf-8') as f:
             report = json.load(f)
         print(f'\n## {name[:-len(".json")]}\n')
-        if 'rows' in report and 'matmul' in report:
+        if report.get('profiles'):
+            print('\n'.join(profiles_of(report)))
+        elif 'rows' in report and 'matmul' in report:
             print('\n'.join(rows_of(report)))
         elif 'summary' in report:
             print(json.dumps(report['summary']))
