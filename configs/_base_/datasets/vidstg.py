@@ -9,6 +9,12 @@ max_size = 720
 sample_train = dict(type='SampleFrames', mode='uniform', num_frames=64)
 sample_test = dict(type='SampleFrames', mode='uniform', num_frames=128)
 
+# lower case, no punctuation, STCAT's table of misspelt words
+clean = dict(
+    type='CleanSentence',
+    lower=True,
+    strip_punctuation=True,
+    corrections='vidstg')
 resize = dict(type='ResizeClip', short_side=short_sides, max_size=max_size)
 train_pipeline = [
     # p 0.5, before sampling (STCAT)
@@ -33,7 +39,7 @@ train_pipeline = [
                     tries=50), resize
             ],
         ]),
-    dict(type='CleanSentence', lower=True, strip_punctuation=True),
+    clean,
     dict(type='PackSTVGInputs'),
 ]
 test_pipeline = [
@@ -41,7 +47,7 @@ test_pipeline = [
     dict(type='LoadVideoFrames'),
     dict(type='LoadTubeAnnotations'),
     dict(type='ResizeClip', short_side=448, max_size=max_size),
-    dict(type='CleanSentence', lower=True, strip_punctuation=True),
+    clean,
     dict(type='PackSTVGInputs'),
 ]
 

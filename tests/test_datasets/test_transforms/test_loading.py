@@ -198,3 +198,24 @@ def test_clean_sentence():
     results = clean(dict(sentence="Who's  the man, in 2 half-red Socks?"))
     assert results['sentence'] == "who's the man in 2 half-red socks"
     assert clean(dict(sentence='?!'))['sentence'] == '?!'
+
+
+def test_words_are_corrected_as_published():
+    clean = CleanSentence(strip_punctuation=True, corrections='vidstg')
+
+    def cleaned(text):
+        return clean(dict(sentence=text))['sentence']
+
+    assert cleaned('Mthe in a wathet shirt, next_to the-halmet.') == (
+        'man in a blue shirt next to the-helmet')
+    # words only: "waer" is in the table, "waering" too, "waerings" is not
+    assert cleaned('waer waering waerings') == 'water wearing waerings'
+    assert cleaned('a palid actmst dog') == 'a dog'
+    assert cleaned('a man') == 'a man'
+
+
+def test_own_corrections():
+    clean = CleanSentence(lower=False, corrections={'doggo': 'dog'})
+    assert clean(dict(sentence='A Doggo!'))['sentence'] == 'A dog!'
+    with pytest.raises(ValueError, match='"vidor"'):
+        CleanSentence(corrections='vidor')
