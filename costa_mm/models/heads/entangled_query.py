@@ -54,6 +54,13 @@ class EventQuery(BaseModule):
         super().__init__()
         self.embedding = nn.Embedding(2, embed_dims)
 
+    def init_weights(self) -> None:
+        """Begin small: the random labels of an untrained temporal decoder
+        would drown what the layers read from the memory.
+        """
+        super().init_weights()
+        nn.init.normal_(self.embedding.weight, std=0.02)
+
     def forward(self, labels: Tensor) -> Tensor:
         """Embed labels a_i (B, T), bool, to Tem (B, T, C)."""
         time = time_sine_embedding(

@@ -14,7 +14,8 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
-from ..layers import ANCHOR_EPS, box_sine_embedding, refine_anchor
+from ..layers import (ANCHOR_EPS, box_sine_embedding, refine_anchor,
+                      xavier_matrices)
 
 
 class _PositionalQuery(BaseModule):
@@ -57,8 +58,9 @@ class _PositionalQuery(BaseModule):
             for _ in range(num_layers - 1))
 
     def init_weights(self) -> None:
-        """Let every query look at the prior, where there is one."""
+        """Begin as STCAT's (Xavier), looking at the prior if there is one."""
         super().init_weights()
+        xavier_matrices(self)
         if self.prior is not None:
             last = self.theta_s.layers[-1]
             nn.init.zeros_(last.weight)

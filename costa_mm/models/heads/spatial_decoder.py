@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
 from costa_mm.structures import FusedMemory
-from ..layers import AnchorDecoderLayer
+from ..layers import AnchorDecoderLayer, xavier_matrices
 
 
 class SpatialOutputs(NamedTuple):
@@ -69,8 +69,10 @@ class EntangledSpatialDecoder(BaseModule):
         self.box_head = MLP(embed_dims, embed_dims, 4, 3)
 
     def init_weights(self) -> None:
-        """Begin with boxes equal to their anchors."""
+        """Begin as STCAT's (Xavier), with boxes equal to their anchors."""
         super().init_weights()
+        xavier_matrices(self.layers)
+        xavier_matrices(self.box_head)
         nn.init.zeros_(self.box_head.layers[-1].weight)
         nn.init.zeros_(self.box_head.layers[-1].bias)
 

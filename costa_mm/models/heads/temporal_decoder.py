@@ -8,7 +8,8 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from costa_mm.structures import FusedMemory
-from ..layers import CrossFrameLayer, DropoutMLP, time_sine_embedding
+from ..layers import (CrossFrameLayer, DropoutMLP, time_sine_embedding,
+                      xavier_matrices)
 
 
 class TemporalDecoder(BaseModule):
@@ -39,6 +40,12 @@ class TemporalDecoder(BaseModule):
                 dropout=dropout) for _ in range(num_layers))
         self.span_head = DropoutMLP(embed_dims, embed_dims, 2, 2,
                                     span_dropout)
+
+    def init_weights(self) -> None:
+        """Begin as STCAT's: Xavier but for the span scores."""
+        super().init_weights()
+        for part in (self.theta_t, self.query_proj, self.layers):
+            xavier_matrices(part)
 
     def make_query(self, cls: Tensor) -> Tensor:
         """Eq. (2): [CLS] (B, T, C) to temporal queries (B, T, C)."""
