@@ -102,4 +102,5 @@ if __name__ == '__main__':
             optional=requirements('optional'),
             tests=requirements('tests'),
             webapp=requirements('webapp')),
+        entry_points=dict(console_scripts=['costa-mm=costa_mm.cli:main']),
         zip_safe=False)

@@ -1,11 +1,12 @@
 # Copyright (c) costa_mm authors. All rights reserved.
-"""OpenMMLab-style toolbox for spatio-temporal video grounding."""
-from . import compat
+"""OpenMMLab-style toolbox for spatio-temporal video grounding.
+
+Importing it checks the packages below and imports none of them: the command
+``costa-mm`` answers at once.
+"""
+from .compat import check_dependencies
 from .version import __version__, version_info
 
-compat.check_dependencies()
-compat.apply()
-
-from . import registry  # noqa: E402,F401  isort:skip
+check_dependencies()
 
 __all__ = ['__version__', 'version_info']

@@ -1,10 +1,11 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Holes of the packages below us, each closed in one function.
 
-Nothing else in the package knows about them.  :func:`check_dependencies` and
-:func:`apply` run when ``costa_mm`` is imported; the model libraries are
-imported by :func:`import_mmdet_models` and :func:`import_mmaction_models`,
-which ``costa_mm.models`` calls before it names any of their parts.
+Nothing else in the package knows about them.  :func:`check_dependencies` runs
+when ``costa_mm`` is imported and :func:`apply` when ``costa_mm.registry`` is,
+which whatever builds something imports; the model libraries are imported by
+:func:`import_mmdet_models` and :func:`import_mmaction_models`, which
+``costa_mm.models`` calls before it names any of their parts.
 
 Known and not handled, since nothing of ours needs them: with setuptools >= 81
 there is no ``pkg_resources``, so ``_base_ = 'mmdet::...'``,
@@ -21,7 +22,7 @@ import sys
 import types
 from contextlib import contextmanager
 from importlib import metadata
-from typing import Dict, Iterator, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Tuple
 
 # distribution names, accepted range, pip line that fixes it
 _RANGES: Tuple[Tuple[Tuple[str, ...], str, str, str], ...] = (
@@ -38,7 +39,7 @@ _RANGES: Tuple[Tuple[Tuple[str, ...], str, str, str], ...] = (
 )
 
 
-def _installed_version(names: Tuple[str, ...]) -> str:
+def installed_version(names: Tuple[str, ...]) -> str:
     """Version of the first of ``names`` that is installed, or ''."""
     for name in names:
         try:
@@ -61,21 +62,27 @@ def _release(version: str) -> Tuple[int, ...]:
     return tuple(numbers)
 
 
-def check_dependencies() -> None:
-    """Refuse to start with a missing package or one out of range.
-
-    Raises:
-        ImportError: Names every offender and the pip line that fixes it.
-    """
+def dependency_faults() -> List[str]:
+    """Missing packages and those out of range, each with its pip line."""
     wrong = []
     for names, low, high, fix in _RANGES:
-        version = _installed_version(names)
+        version = installed_version(names)
         label = ' or '.join(names)
         if not version:
             wrong.append(f'{label} is not installed; {fix}')
         elif not _release(low) <= _release(version) < _release(high):
             wrong.append(f'{label} {version} is installed, but costa_mm needs '
                          f'>={low},<{high}; {fix}')
+    return wrong
+
+
+def check_dependencies() -> None:
+    """Refuse to start with a missing package or one out of range.
+
+    Raises:
+        ImportError: Names every offender and the pip line that fixes it.
+    """
+    wrong = dependency_faults()
     if wrong:
         raise ImportError('costa_mm cannot run here:\n  ' +
                           '\n  '.join(wrong))

@@ -35,6 +35,10 @@ from mmengine.registry import \
     WEIGHT_INITIALIZERS as MMENGINE_WEIGHT_INITIALIZERS
 from mmengine.registry import Registry
 
+from . import compat
+
+compat.apply()  # whatever loads checkpoints builds something first
+
 
 def _child(name: str, parent: Registry, location: str) -> Registry:
     """One registry of ours below MMEngine's registry of the same name."""

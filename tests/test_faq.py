@@ -37,18 +37,18 @@ def case(function):
 # ------------------------------------------------------------ installation
 @case
 def missing_mmcv(monkeypatch):
-    found = compat._installed_version
+    found = compat.installed_version
     monkeypatch.setattr(
-        compat, '_installed_version',
+        compat, 'installed_version',
         lambda names: '' if 'mmcv' in names else found(names))
     compat.check_dependencies()
 
 
 @case
 def wrong_mmcv(monkeypatch):
-    found = compat._installed_version
+    found = compat.installed_version
     monkeypatch.setattr(
-        compat, '_installed_version',
+        compat, 'installed_version',
         lambda names: '2.2.0' if 'mmcv' in names else found(names))
     compat.check_dependencies()
 

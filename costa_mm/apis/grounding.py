@@ -1,8 +1,10 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """From opened videos and their sentences to predicted samples."""
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import (Callable, Iterable, Iterator, List, Optional, Sequence,
-                    Tuple)
+from typing import (Callable, Deque, Iterable, Iterator, List, Optional,
+                    Sequence, Tuple, TypeVar)
 
 import numpy as np
 import torch
@@ -15,6 +17,8 @@ from costa_mm.structures import TubeDataSample, VideoBatch, VisualFeatures
 from costa_mm.utils.frames import subsample
 
 Requests = Sequence[Tuple[str, str]]  # sample id and sentence of each
+Item = TypeVar('Item')
+Video = TypeVar('Video', bound='OpenedVideo')
 
 
 class VideoWindows:
@@ -88,6 +92,18 @@ class OpenedVideo:
     def __init__(self, windows: VideoWindows, requests: Requests) -> None:
         self.windows = windows
         self.requests = requests
+        self._packed: Optional[dict] = None
+
+    def decode(self) -> 'OpenedVideo':
+        """Decode it now, if it is one window; a long one waits."""
+        if self._packed is None and len(self.windows) == 1:
+            self._packed, = self.windows
+        return self
+
+    def take_packed(self) -> dict:
+        """Its only window, which it does not keep."""
+        packed, self._packed = self.decode()._packed, None
+        return packed
 
     def goes_with(self, other: 'OpenedVideo') -> bool:
         """Whether both can be encoded in one batch.
@@ -107,15 +123,37 @@ class OpenedVideo:
         return samples
 
 
-def group_videos(videos: Iterable[OpenedVideo],
-                 batch_size: int) -> Iterator[List[OpenedVideo]]:
+def prefetch(items: Iterable[Item], ahead: int = 2) -> Iterator[Item]:
+    """Items that a thread makes while the caller works on earlier ones.
+
+    Args:
+        items (Iterable): Makes them; never used by two threads at once.
+        ahead (int): Items that are made before they are asked for.
+    """
+    iterator, end = iter(items), object()
+    pool = ThreadPoolExecutor(1, 'prefetch')
+    try:
+        waiting: Deque = deque(
+            pool.submit(next, iterator, end) for _ in range(ahead))
+        while True:
+            item = waiting.popleft().result()
+            if item is end:
+                return
+            waiting.append(pool.submit(next, iterator, end))
+            yield item
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def group_videos(videos: Iterable[Video],
+                 batch_size: int) -> Iterator[List[Video]]:
     """Neighbouring videos that go through the model together.
 
     They have ``batch_size`` sentences together.  A video stays in one piece,
     so that it is decoded and encoded once: one with more sentences makes a
     group of its own.
     """
-    group: List[OpenedVideo] = []
+    group: List[Video] = []
     count = 0
     for video in videos:
         if group and (count + len(video.requests) > batch_size
@@ -156,7 +194,7 @@ def ground_group(model: nn.Module,
                 'made: call without attention=True')
         yield ground_video(model, windows, group[0].requests, batch_size)
         return
-    packed = [next(iter(video.windows)) for video in group]
+    packed = [video.take_packed() for video in group]
     asked = [(sample, row) for row, video in enumerate(group)
              for sample in video.samples(packed[row]['data_samples'])]
     batch = _to_batch(model, packed)

@@ -3,22 +3,28 @@
 import numbers
 import os
 import re
-from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Iterator, List, Optional, Sequence, Set, Tuple, Union
+from dataclasses import replace
+from itertools import count, islice
+from typing import (Iterable, Iterator, List, Optional, Sequence, Set, Tuple,
+                    Union)
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
+import cv2
 import numpy as np
+from PIL import Image
+from torch import Tensor
 
 from costa_mm.datasets.annotation_files import VIDEO_SUFFIXES
-from costa_mm.datasets.readers import (BaseVideoReader, VideoInfo,
-                                       VideoReadError)
+from costa_mm.datasets.readers import BaseVideoReader
 from costa_mm.utils.files import check_name
+from .fetching import fetch_video
+from .sources import VideoRequest, VideoSource, open_source
 
-Video = Union[str, os.PathLike, np.ndarray, Sequence[np.ndarray]]
+Picture = Union[np.ndarray, Tensor, Image.Image]
+Video = Union[str, os.PathLike, np.ndarray, Tensor, Sequence[Picture]]
 Videos = Union[Video, Sequence[Video]]
 Sentences = Union[str, Sequence[str], Sequence[Sequence[str]]]
-
-TAIL_TOLERANCE = 3
 
 
 def check_number(name: str,
@@ -54,131 +60,66 @@ def check_number(name: str,
         raise ValueError(f'{name} must be {limits}, not {value}')
 
 
-class ArrayReader(BaseVideoReader):
-    """Gives out frames that are in memory already.
-
-    Args:
-        frames (np.ndarray): RGB, (T, H, W, 3), uint8.
-        fps (float, optional): Frames per second.
-    """
-
-    def __init__(self, frames: np.ndarray,
-                 fps: Optional[float] = None) -> None:
-        self.frames = frames
-        self.fps = fps
-
-    def probe(self, path: str) -> VideoInfo:
-        """Size, length and rate; ``path`` is only a name."""
-        return self._probe(path)
-
-    def read(self, path: str, frame_ids: Sequence[int]) -> np.ndarray:
-        """Some of the frames, (T, H, W, 3); ``path`` is only a name."""
-        return self._read(path, np.asarray(frame_ids, dtype=np.int64))
-
-    def times(self, path: str) -> np.ndarray:
-        """When each frame is shown; ``path`` is only a name."""
-        return self._times(path)
-
-    def _probe(self, path: str) -> VideoInfo:
-        count, height, width = self.frames.shape[:3]
-        return VideoInfo(count, self.fps, width, height)
-
-    def _read(self, path: str, ids: np.ndarray) -> np.ndarray:
-        return self.frames[ids]
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}({self.frames.shape}, fps={self.fps})'
-
-
-@dataclass(frozen=True, eq=False)
-class VideoSource:
-    """One video, wherever it comes from, and its sentences.
-
-    Args:
-        name (str): Unique in a call, good as a file name.
-        path (str): The file, or a name for frames in memory.
-        reader (:obj:`BaseVideoReader`): Reads its frames.
-        info (:obj:`VideoInfo`): Length, rate (None if not known) and size.
-        sentences (tuple[str]): One or more.
-        seconds (np.ndarray, optional): When each frame is shown and when the
-            last one ends, (num_frames + 1, ); None if the rate is not known.
-    """
-
-    name: str
-    path: str
-    reader: BaseVideoReader
-    info: VideoInfo
-    sentences: tuple
-    seconds: Optional[np.ndarray] = None
-
-    def sample_id(self, index: int) -> str:
-        """Id of a sentence, unique in a call, good as a file name."""
-        return f'{self.name}_{index}' if len(self.sentences) > 1 else self.name
-
-    def requests(self) -> List[Tuple[str, str]]:
-        """Sample id and sentence of each of its sentences."""
-        return [(self.sample_id(i), sentence)
-                for i, sentence in enumerate(self.sentences)]
-
-    def names(self) -> Set[str]:
-        """Its name and the ids of its sentences."""
-        return {self.name, *(name for name, _ in self.requests())}
-
-    def record(self) -> dict:
-        """What a dataset would say of the video, without truth."""
-        return dict(
-            sample_id=self.name,
-            video_path=self.path,
-            video_id=self.name,
-            sentence=self.sentences[0],
-            qtype=None,
-            num_frames=self.info.num_frames,
-            fps=self.info.fps,
-            width=self.info.width,
-            height=self.info.height,
-            segment=(0, self.info.num_frames),
-            gt_tube=None,
-            factors=None)
-
-    def iter_frames(self) -> Iterator[np.ndarray]:
-        """All frames, (H, W, 3), one after the other."""
-        return islice(self.reader.stream(self.path), self.info.num_frames)
-
-
 def list_videos(inputs: Videos) -> List[Union[str, np.ndarray]]:
-    """Tell videos from frames and open folders.
+    """Tell videos from frames, open folders, fetch addresses.
 
     Args:
-        inputs: A path, a folder, frames (T, H, W, 3), a list of frames
-            (H, W, 3), or a list of paths, folders and frame arrays.
+        inputs: A path, an address (``file://``, ``http://``, ``https://``), a
+            folder, frames, or a list of paths, addresses, folders and frame
+            arrays.  Frames are an array (T, H, W, 3), a tensor (T, 3, H, W)
+            or (T, H, W, 3), or a list of arrays (H, W, 3) or of PIL images.
 
     Returns:
         list[str | np.ndarray]: Paths of files and (T, H, W, 3) arrays.
 
     Raises:
-        FileNotFoundError: If a file or folder is missing, or a folder holds
-            no video.
+        FileNotFoundError: If a file or folder is missing, a folder holds no
+            video, or an address gives no file.
         TypeError: If it is something else.
         ValueError: If frames are not RGB pictures of bytes, or there are no
             inputs.
     """
     if isinstance(inputs, (str, os.PathLike)):
         return _from_path(inputs)
-    if isinstance(inputs, np.ndarray):
-        return [_check_frames(inputs)]
+    if isinstance(inputs, (np.ndarray, Tensor)):
+        return [_check_frames(_to_array(inputs))]
     if not isinstance(inputs, Sequence) or isinstance(inputs, bytes):
         raise TypeError(
-            'a video is a path (text or pathlib), a folder, frames '
-            f'(T, H, W, 3) or a list of those, not {type(inputs).__name__}')
+            'a video is a path (text or pathlib), an address, a folder, '
+            'frames (T, H, W, 3) or a list of those, not '
+            f'{type(inputs).__name__}; generators of frames and cameras go '
+            'to live(...)')
     if not len(inputs):
         raise ValueError('the list of videos is empty')
-    if all(isinstance(i, np.ndarray) and i.ndim == 3 for i in inputs):
-        return [_stack(inputs)]
+    if all(_is_picture(i) for i in inputs):
+        return [_stack([_to_array(i) for i in inputs])]
     return [video for item in inputs for video in list_videos(item)]
 
 
+def _is_picture(item: object) -> bool:
+    """Whether it is one frame, (H, W, 3) or a PIL image."""
+    return isinstance(item, Image.Image) or (
+        isinstance(item, (np.ndarray, Tensor)) and item.ndim == 3)
+
+
+def _to_array(frames: Picture) -> np.ndarray:
+    """Frames of other libraries as NumPy has them, channels last."""
+    if isinstance(frames, Image.Image):
+        return np.asarray(frames.convert('RGB'))
+    if isinstance(frames, Tensor):
+        frames = frames.detach().cpu().numpy()
+        if frames.shape[-1:] != (3, ) and frames.shape[-3:-2] == (3, ):
+            frames = np.ascontiguousarray(np.moveaxis(frames, -3, -1))
+    return frames
+
+
 def _from_path(path: Union[str, os.PathLike]) -> List[str]:
-    path = os.path.expanduser(text_path('a video', path))
+    path = text_path('a video', path)
+    if path.startswith(('http://', 'https://')):
+        return [fetch_video(path)]
+    if path.startswith('file://'):
+        path = url2pathname(urlsplit(path).path)
+    path = os.path.expanduser(path)
     if os.path.isfile(path):
         return [path]
     if not os.path.isdir(path):
@@ -283,6 +224,102 @@ def _check_sentences(sentences: Sequence[str]) -> tuple:
     return tuple(' '.join(s.split()) for s in sentences)
 
 
+def make_requests(inputs: Videos,
+                  sentences: Sentences,
+                  taken: Iterable[str] = ()) -> List[VideoRequest]:
+    """Give every video its sentences and a name of its own.
+
+    The names depend on the list alone, so the same list gets the same names
+    in every process and at every start.
+
+    Args:
+        inputs: See :func:`list_videos`.
+        sentences: See :func:`match_sentences`.
+        taken (Iterable[str]): Names that nothing may have.
+
+    Raises:
+        FileNotFoundError, TypeError, ValueError: See both.
+    """
+    videos = list_videos(inputs)
+    names = set(taken)
+    requests = []
+    for video, texts in zip(videos, match_sentences(sentences, len(videos))):
+        if isinstance(video, str):
+            stem = os.path.splitext(os.path.basename(video))[0]
+            request = VideoRequest(_safe(stem), video, texts)
+        else:
+            name = f'frames_{len(requests)}'
+            request = VideoRequest(name, name, texts, video)
+        requests.append(_unique(request, names))
+        names |= requests[-1].names()
+    return requests
+
+
+def live_requests(
+    source: Union[int, Iterable[np.ndarray]],
+    sentences: Sentences,
+    fps: Optional[float] = None,
+    seconds: float = 20.
+) -> Tuple[Iterator[VideoRequest], float]:
+    """Cut frames that keep coming into videos.
+
+    Args:
+        source (int or Iterable[np.ndarray]): Number of a camera, or frames
+            (H, W, 3), RGB, uint8.
+        sentences: One sentence, or several.
+        fps (float, optional): Frames per second; default: the camera's.
+        seconds (float): Length of a video.
+
+    Returns:
+        tuple[Iterator[VideoRequest], float]: Videos as they fill, and the
+        rate of their frames.
+
+    Raises:
+        OSError: If there is no such camera.
+        ValueError: If the rate is not known.
+    """
+    if isinstance(source, int):
+        source, fps = _open_camera(source, fps)
+    if fps is None:
+        raise ValueError('give the rate of the frames: fps=...')
+    check_number('fps', fps)
+    check_number('seconds', seconds)
+    texts, = match_sentences(sentences, 1)
+    return _cut(source, texts, max(1, round(fps * seconds))), fps
+
+
+def _cut(frames: Iterable[np.ndarray], sentences: tuple,
+         length: int) -> Iterator[VideoRequest]:
+    frames = iter(frames)
+    for number in count():
+        piece = [_to_array(frame) for frame in islice(frames, length)]
+        if not piece:
+            return
+        name = f'live_{number}'
+        yield VideoRequest(name, name, sentences, _stack(piece))
+
+
+def _open_camera(
+        index: int,
+        fps: Optional[float]) -> Tuple[Iterator[np.ndarray], float]:
+    """Frames of a camera until it ends, and their rate."""
+    camera = cv2.VideoCapture(index)
+    if not camera.isOpened():
+        raise OSError(f'there is no camera {index}, or it is in use')
+
+    def frames() -> Iterator[np.ndarray]:
+        try:
+            while True:
+                taken, frame = camera.read()
+                if not taken:
+                    return
+                yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+        finally:
+            camera.release()
+
+    return frames(), fps or camera.get(cv2.CAP_PROP_FPS) or 25.
+
+
 def make_sources(inputs: Videos,
                  sentences: Sentences,
                  reader: BaseVideoReader,
@@ -303,45 +340,10 @@ def make_sources(inputs: Videos,
     """
     if fps is not None:
         check_number('fps', fps)
-    videos = list_videos(inputs)
-    taken: Set[str] = set()
-    sources = []
-    for video, texts in zip(videos, match_sentences(sentences, len(videos))):
-        if isinstance(video, str):
-            path, use = video, reader
-            name = os.path.splitext(os.path.basename(video))[0]
-        else:
-            path, use = f'frames_{len(sources)}', ArrayReader(video, fps)
-            name = path
-        info = _probe(use, path)
-        seconds = use.times(path)[:info.num_frames + 1] if info.fps else None
-        source = _unique(
-            VideoSource(_safe(name), path, use, info, texts, seconds), taken)
-        taken |= source.names()
-        sources.append(source)
-    return sources
-
-
-def _probe(reader: BaseVideoReader, path: str) -> VideoInfo:
-    """What can be relied on: frames that decode, a rate or None."""
-    info = reader.probe(path)
-    known = bool(info.fps and np.isfinite(info.fps) and info.fps > 0)
-    return info._replace(
-        num_frames=_count_readable(reader, path, info.num_frames),
-        fps=info.fps if known else None)
-
-
-def _count_readable(reader: BaseVideoReader, path: str, count: int) -> int:
-    """Some containers list a frame or two more than can be decoded."""
-    error: Exception = VideoReadError('it lists no frame')
-    for lost in range(min(TAIL_TOLERANCE + 1, count)):
-        try:
-            reader.read(path, [count - 1 - lost])
-            return count - lost
-        except (IndexError, VideoReadError) as e:
-            error = e
-    raise VideoReadError(f'{path} ends before its {count} frames: '
-                         f'{error}') from error
+    return [
+        open_source(request, reader, fps)
+        for request in make_requests(inputs, sentences)
+    ]
 
 
 def _safe(name: str) -> str:
@@ -349,10 +351,10 @@ def _safe(name: str) -> str:
     return re.sub(r'[^\w.-]+', '_', name)[:100] or 'video'
 
 
-def _unique(source: VideoSource, taken: Set[str]) -> VideoSource:
-    """The source under a name with which nothing of it is taken already."""
-    number, candidate = 1, source
+def _unique(request: VideoRequest, taken: Set[str]) -> VideoRequest:
+    """The request under a name with which nothing of it is taken already."""
+    number, candidate = 1, request
     while candidate.names() & taken:
         number += 1
-        candidate = replace(source, name=f'{source.name}-{number}')
+        candidate = replace(request, name=f'{request.name}-{number}')
     return candidate

@@ -16,8 +16,8 @@ from costa_mm.visualization import (PALETTE, TubePainter, TubeTrack,
                                     write_video)
 from costa_mm.visualization.sound import add_sound
 from costa_mm.visualization.tracks import Color
-from .inputs import VideoSource
 from .results import TubeResult
+from .sources import VideoRequest, VideoSource
 
 #: Told the stage of the work, what is done of it, and all of it.
 Progress = Callable[[str, int, int], None]
@@ -170,7 +170,7 @@ def _counted(frames: Iterable[np.ndarray], total: int,
         yield frame
 
 
-def check_outputs(folder: str, sources: Sequence[VideoSource]) -> None:
+def check_outputs(folder: str, sources: Sequence[VideoRequest]) -> None:
     """Make sure, before the work begins, that results can be written.
 
     Raises:
@@ -189,11 +189,11 @@ def check_outputs(folder: str, sources: Sequence[VideoSource]) -> None:
                              'would be overwritten; choose another folder')
 
 
-def _video_path(folder: str, source: VideoSource) -> str:
+def _video_path(folder: str, source: VideoRequest) -> str:
     return os.path.join(folder, f'{source.name}.mp4')
 
 
-def _sheet_path(folder: str, source: VideoSource) -> str:
+def _sheet_path(folder: str, source: VideoRequest) -> str:
     return os.path.join(folder, f'{source.name}_sheet.png')
 
 

@@ -2,7 +2,7 @@
 """What a person gets back for a video and a sentence."""
 import os
 from dataclasses import dataclass
-from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -98,6 +98,10 @@ class TubeResult:
             return float(start), float(end)
         fps = self.tube.fps
         return None if not fps else (self.span[0] / fps, self.span[1] / fps)
+
+    def describe(self) -> str:
+        """Two lines for people: what was asked, and what was found."""
+        return describe(self.to_dict())
 
     @property
     def clock(self) -> Optional[FrameClock]:
@@ -215,6 +219,18 @@ class TubeResult:
             raise ValueError(f'not a result of the inferencer: {e!r}') from e
 
 
+def describe(entry: dict) -> str:
+    """What an entry of a tube file says, in two lines for people."""
+    start, end = entry['span']
+    text = f'frames {start} to {end - 1}'
+    if entry['span_seconds'] is not None:
+        text += ' ({:.2f} s to {:.2f} s)'.format(*entry['span_seconds'])
+    text += f", confidence {entry['confidence']:.3f}"
+    if not entry['found']:
+        text = f'not in this video: best guess {text}'
+    return f"{entry['video']}: \"{entry['sentence']}\"\n  {text}"
+
+
 def _mean_inside(sample: TubeDataSample,
                  attendance: Optional[np.ndarray]) -> Optional[float]:
     """Mean attendance over the sampled frames inside the predicted span."""
@@ -232,14 +248,16 @@ def _rounded(values: Optional[np.ndarray]) -> Optional[List[float]]:
 
 
 def dump_results(results: Sequence[TubeResult],
-                 path: Union[str, os.PathLike]) -> None:
+                 path: Union[str, os.PathLike],
+                 **extra: Any) -> None:
     """Write results as a tube file; every tool that reads tubes reads it.
 
     Args:
         results (Sequence[:obj:`TubeResult`]): With different sample ids.
         path (str | os.PathLike): File to write; its folder is created.
+        **extra: What else every entry is to say.
     """
-    write_json({r.sample_id: r.to_dict() for r in results}, path)
+    write_json({r.sample_id: {**r.to_dict(), **extra} for r in results}, path)
 
 
 def load_results(path: Union[str, os.PathLike]) -> List[TubeResult]:

@@ -2,11 +2,12 @@
 """Video and sentence in, tube out, in one call."""
 import copy
 import os
+from collections import deque
 from logging import WARNING
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
+from typing import (Any, Callable, Dict, Iterable, Iterator, List, Optional,
+                    Sequence, Tuple, Union)
 
-import torch
-from mmengine.config import Config, ConfigDict
+import numpy as np
 from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
@@ -16,21 +17,21 @@ from tqdm import tqdm
 from costa_mm.datasets import LoadVideoFrames
 from costa_mm.engine import build_trained, read_checkpoint
 from costa_mm.engine.checkpoint_io import weights_of
-from costa_mm.engine.config import load_config
 from costa_mm.registry import INFERENCERS, TRANSFORMS
 from costa_mm.structures import TubeDataSample
 from costa_mm.utils.configs import first_dataset
 from costa_mm.visualization import TubeLocalVisualizer
-from costa_mm.weights import find_model, models_with_weights, notice_of
+from costa_mm.weights import models_with_weights, notice_of
 from .calibration import Calibration, find_calibration
-from .grounding import OpenedVideo, VideoWindows, ground_group, group_videos
-from .inputs import (ArrayReader, Sentences, Videos, VideoSource, check_number,
-                     make_sources, text_path)
+from .grounding import (OpenedVideo, VideoWindows, ground_group, group_videos,
+                        prefetch)
+from .inputs import (Sentences, Videos, check_number, live_requests,
+                     make_requests, make_sources, text_path)
+from .model_choice import Model, check_device, config_of, find_config
 from .outputs import (TUBE_FILE, Progress, check_outputs, draw_pictures,
                       write_files)
 from .results import TubeResult, dump_results
-
-Model = Union[str, os.PathLike, Config, dict]
+from .sources import ArrayReader, VideoRequest, VideoSource, open_source
 
 
 @INFERENCERS.register_module()
@@ -86,9 +87,9 @@ class STVGInferencer:
         if weights is not None:
             weights = text_path('weights', weights)
         device = get_device() if device is None else device
-        _check_device(device)
+        check_device(device)
         with DefaultScope.overwrite_default_scope(scope):
-            self.cfg, weights = _find_config(model, weights)
+            self.cfg, weights = find_config(model, weights)
             self.model = self._build_model(weights).to(device).eval()
             self.transforms = [
                 TRANSFORMS.build(t)
@@ -115,7 +116,7 @@ class STVGInferencer:
         if self.notice:
             print_log(self.notice, 'current', WARNING)
         if not self.cfg:
-            self.cfg = _config_of(checkpoint, path)
+            self.cfg = config_of(checkpoint, path)
         model = build_trained(self.cfg.model, checkpoint, path)
         if self.calibration is None:
             self.calibration = find_calibration(path, weights_of(checkpoint))
@@ -133,6 +134,8 @@ class STVGInferencer:
                  out_dir: Union[str, os.PathLike] = '',
                  return_vis: bool = False,
                  no_save_vis: bool = False,
+                 no_save_pred: bool = False,
+                 print_result: bool = False,
                  show: bool = False,
                  wait_time: float = 0,
                  return_datasamples: bool = False,
@@ -160,7 +163,9 @@ class STVGInferencer:
                 a timeline per sentence, and one tube file for all
                 (``tubes.json``); '' writes nothing.
             return_vis (bool): Whether to return the pictures.
-            no_save_vis (bool): Whether to write the tube file only.
+            no_save_vis (bool): Whether to write no pictures.
+            no_save_pred (bool): Whether to write no tube file.
+            print_result (bool): Whether to print what was found.
             show (bool): Whether to show the contact sheets in a window; on a
                 machine without a display nothing is shown, with a warning.
             wait_time (float): Seconds that a window stays; 0 waits for a key.
@@ -203,10 +208,12 @@ class STVGInferencer:
                                    times)
             for sample, times in zip(samples, seconds)
         ]
+        if print_result:
+            print(*(result.describe() for result in results), sep='\n')
         pictures, files = self._draw(
             sources, results, samples, '' if no_save_vis else out_dir, show,
             wait_time, return_vis)
-        if out_dir:
+        if out_dir and not no_save_pred:
             files.append(os.path.join(out_dir, TUBE_FILE))
             dump_results(results, files[-1])
         return dict(
@@ -222,12 +229,7 @@ class STVGInferencer:
         if progress is None:
             progress = _untold
         progress('reading', 0, len(sources))
-        videos = (
-            OpenedVideo(
-                VideoWindows(
-                    self._transforms_for(source), source.record(),
-                    self.model.test_cfg), source.requests())
-            for source in sources)
+        videos = (self.open_video(source) for source in sources)
         samples: List[TubeDataSample] = []
         with tqdm(total=total, desc='grounding', unit='sentence',
                   disable=not self.show_progress) as bar:
@@ -238,6 +240,93 @@ class STVGInferencer:
                     bar.update(len(chunk))
                     progress('grounding', len(samples), total)
         return samples
+
+    def open_video(self, source: VideoSource) -> OpenedVideo:
+        """A video as :func:`ground_group` takes it; nothing is decoded yet.
+
+        Raises:
+            ValueError: See :class:`VideoWindows`.
+        """
+        return OpenedVideo(
+            VideoWindows(
+                self._transforms_for(source), source.record(),
+                self.model.test_cfg), source.requests())
+
+    def stream(self,
+               inputs: Videos,
+               sentences: Sentences,
+               *,
+               batch_size: int = 1,
+               fps: Optional[float] = None,
+               pred_score_thr: Optional[float] = None) -> Iterator[TubeResult]:
+        """Ground sentences in videos, one result after the other.
+
+        As :meth:`__call__`, but a video is opened when its turn comes,
+        decoded while the one before it is grounded, and forgotten when its
+        results are out: memory does not grow with the number of videos.
+
+        Yields:
+            :obj:`TubeResult`: Videos in order, sentences in order within.
+
+        Raises:
+            FileNotFoundError, TypeError, ValueError: See :meth:`__call__`;
+                of a video that cannot be read when its turn comes.
+        """
+        check_number('batch_size', batch_size, 1, whole=True)
+        requests = make_requests(inputs, sentences)
+        return self._stream(requests, batch_size, fps, pred_score_thr)
+
+    def live(self,
+             source: Union[int, Iterable[np.ndarray]],
+             sentences: Sentences,
+             *,
+             fps: Optional[float] = None,
+             seconds: float = 20.,
+             pred_score_thr: Optional[float] = None) -> Iterator[TubeResult]:
+        """Ground sentences in frames that keep coming.
+
+        They are cut into pieces, each grounded as a video of its own: an
+        event that two pieces share is found in both.  One piece is grounded
+        while the next is collected.
+
+        Args:
+            source (int or Iterable[np.ndarray]): Number of a camera, or
+                frames (H, W, 3), RGB, uint8, as they come.
+            sentences: One sentence, or several.
+            fps (float, optional): Frames per second; the camera's own by
+                default, needed for other frames.
+            seconds (float): Length of a piece.
+            pred_score_thr (float, optional): See :meth:`__call__`.
+
+        Yields:
+            :obj:`TubeResult`: Sentences in order of every piece; ``video``
+            is its name, ``live_0``, ``live_1``, ...
+
+        Raises:
+            OSError: If there is no such camera.
+            ValueError: If the rate is not known.
+        """
+        requests, fps = live_requests(source, sentences, fps, seconds)
+        return self._stream(requests, 1, fps, pred_score_thr)
+
+    def _stream(self, requests: Iterable[VideoRequest], batch_size: int,
+                fps: Optional[float],
+                score_thr: Optional[float]) -> Iterator[TubeResult]:
+        """Results of videos that are opened one by one."""
+        sources = deque()
+
+        def videos() -> Iterator[OpenedVideo]:
+            for request in requests:
+                source = open_source(request, self.reader, fps)
+                sources.extend([source] * len(source.sentences))
+                yield self.open_video(source).decode()
+
+        for group in group_videos(prefetch(videos()), batch_size):
+            for chunk in ground_group(self.model, group, batch_size):
+                for sample in chunk:
+                    yield TubeResult.from_sample(
+                        sample, score_thr, self.calibration,
+                        sources.popleft().seconds)
 
     def _transforms_for(self, source: VideoSource) -> List[Callable]:
         """The test pipeline, reading from the video's own reader."""
@@ -277,44 +366,3 @@ class STVGInferencer:
 
 def _untold(stage: str, done: int, total: int) -> None:
     """Nobody asked."""
-
-
-def _find_config(model: Optional[Model], weights: Optional[str]
-                 ) -> Tuple[Union[Config, ConfigDict], Optional[str]]:
-    """The config that a person means, and the checkpoint."""
-    if model is None:
-        if weights is None:
-            raise ValueError('without a model its weights must be specified: '
-                             'their file holds the config')
-        return ConfigDict(), weights
-    if isinstance(model, Config):
-        return copy.deepcopy(model), weights
-    if isinstance(model, dict):
-        return copy.deepcopy(ConfigDict(model)), weights
-    path = text_path('model', model)
-    if os.path.isfile(path):
-        return load_config(path), weights
-    if path.endswith('.py'):
-        raise FileNotFoundError(f'there is no config file {path}')
-    entry = find_model(path)
-    return load_config(entry.config), weights or entry.present_weights
-
-
-def _config_of(checkpoint: dict, path: str) -> ConfigDict:
-    """The config that a training run left in its checkpoint."""
-    text = (checkpoint.get('meta') or {}).get('cfg')
-    if not text:
-        raise ValueError(f'{path} holds no config: give one, '
-                         'STVGInferencer(config, weights=...)')
-    return Config.fromstring(text, file_format='.py')._cfg_dict
-
-
-def _check_device(device: str) -> None:
-    """Say at once, not after loading, that a device is not there."""
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, TypeError) as e:
-        reason = str(e).splitlines()[0]
-        raise ValueError(
-            f"device {device!r} cannot be used here; give 'cpu', or 'cuda:0' "
-            f'on a machine with a GPU and a torch for it ({reason})') from e

@@ -22,8 +22,8 @@ class WeightsUnavailableError(FileNotFoundError):
     """Weights that are not here and could not be fetched."""
 
 
-def cache_folder() -> str:
-    """Where fetched weights lie: ``$COSTA_MM_HOME/weights``.
+def home_folder() -> str:
+    """What is fetched lies below it: ``$COSTA_MM_HOME``.
 
     The variable's default is ``costa_mm`` in the user's cache directory.
     """
@@ -32,7 +32,12 @@ def cache_folder() -> str:
         home = os.path.join(
             os.environ.get('XDG_CACHE_HOME') or
             os.path.join('~', '.cache'), 'costa_mm')
-    return os.path.join(os.path.abspath(os.path.expanduser(home)), 'weights')
+    return os.path.abspath(os.path.expanduser(home))
+
+
+def cache_folder() -> str:
+    """Where fetched weights lie: ``$COSTA_MM_HOME/weights``."""
+    return os.path.join(home_folder(), 'weights')
 
 
 def cached_path(source: WeightSource) -> Optional[str]:

@@ -6,7 +6,7 @@ import pytest
 from tiny_model import build, grounder_cfg
 
 from costa_mm.apis.grounding import VideoWindows, ground_video
-from costa_mm.apis.inputs import ArrayReader
+from costa_mm.apis.sources import ArrayReader
 from costa_mm.datasets import LoadVideoFrames, PackSTVGInputs, SampleFrames
 from costa_mm.datasets.transforms import ResizeClip
 

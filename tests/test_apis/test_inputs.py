@@ -2,8 +2,8 @@
 import numpy as np
 import pytest
 
-from costa_mm.apis.inputs import (ArrayReader, list_videos, make_sources,
-                                  match_sentences)
+from costa_mm.apis.inputs import list_videos, make_sources, match_sentences
+from costa_mm.apis.sources import ArrayReader
 from costa_mm.datasets import DecordReader, VideoReadError
 
 

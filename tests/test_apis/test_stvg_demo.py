@@ -23,16 +23,18 @@ def run(monkeypatch):
 
 
 @pytest.mark.parametrize('args, message', [
-    (['v.mp4', 'a', '--config', 'no.py', '--checkpoint', 'no.pth'],
+    (['a', '--model', 'no.py', '--weights', 'no.pth'],
      'FileNotFoundError: there is no config file no.py'),
-    (['v.mp4', 'a', '--checkpoint', 'no.pth'],
+    (['a', '--weights', 'no.pth'],
      'FileNotFoundError: there is no checkpoint no.pth'),
-    (['v.mp4', 'a'], 'ValueError: '),
-    (['v.mp4', 'a', '--calibration', 'no.json'],
+    (['a', '--calibration', 'no.json'],
      'FileNotFoundError: there is no calibration no.json'),
+    (['a', '--batch-size', '0'], 'ValueError: --batch-size must be at least'),
+    (['a', '--pred-score-thr', '2'], 'ValueError: --pred-score-thr must be'),
+    ([' '], 'ValueError: sentence 0 is empty'),
 ])
-def test_mistakes_end_in_one_clear_line(run, capsys, args, message):
-    assert run(*args) == 1
+def test_mistakes_end_in_one_clear_line(run, capsys, video, args, message):
+    assert run(video, *args) == 1
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and lines[0].startswith(message)
 
@@ -43,10 +45,17 @@ def test_results_are_told_and_written(run, capsys, write_model, video,
     code = run(video, 'the red square', 'a blue one', '--config', config,
                '--checkpoint', weights, '--out-dir', tmp_path / 'o',
                '--score-thr', '0.5', '--device', 'cpu', '--attention')
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
     assert code == 0
+    # the old names of options still work
+    assert err.splitlines() == [
+        '--config is called --model now',
+        '--checkpoint is called --weights now',
+        '--score-thr is called --pred-score-thr now'
+    ]
     assert 'frames 10 to 19 (1.00 s to 2.00 s), confidence 0.900' in out
     assert 'not in this video: best guess frames 0 to 29' in out
     assert (tmp_path / 'o' / 'squares.mp4').is_file()
     assert (tmp_path / 'o' / 'squares_1_attention.png').is_file()
-    assert str(tmp_path / 'o' / 'tubes.json') in out
+    assert '1 of 1 videos are done, 1 of them now' in out
+    assert (tmp_path / 'o' / 'tubes.json').is_file()

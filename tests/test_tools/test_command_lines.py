@@ -59,15 +59,16 @@ OPTIONS = {
         '--format-only': 0, '--show-dir': 1, '--show': 0, '--wait-time': 1,
         '--amp': 0, '--cfg-options': 3, '--launcher': 1},
     'demo/stvg_demo.py': {
-        '--config': 1, '--checkpoint': 1, '--out-dir': 1, '--device': 1,
-        '--score-thr': 1, '--calibration': 1, '--attention': 0,
-        '--batch-size': 1},
+        '--model': 1, '--weights': 1, '--out-dir': 1, '--device': 1,
+        '--pred-score-thr': 1, '--calibration': 1, '--attention': 0,
+        '--batch-size': 1, '--on-error': 1, '--no-save-vis': 0, '--list': 1},
 }
 
 
 GOOD = {'--seed': ('0', '7'), '--launcher': ('none', ), '--local-rank': '01',
         '--format': ('tubes', ), '--wait-time': ('1', '0.5'),
-        '--score-thr': ('0', '0.5', '2', '-1'), '--batch-size': ('1', '0'),
+        '--pred-score-thr': ('0', '0.5', '2', '-1'),
+        '--batch-size': ('1', '0'), '--on-error': ('skip', 'stop'),
         '--device': ('cpu', 'cuda:99'), '--out-dir': ('out', 'a/b')}
 
 
@@ -100,7 +101,7 @@ def draw_line(name, rng, files):
     elif name.startswith('demo'):
         words = [value('video'), rng.choice(VALUES + ('the red ball', ))]
         if rng.random() < 0.9:
-            words += ['--config', value('config'), '--checkpoint',
+            words += ['--model', value('config'), '--weights',
                       value('checkpoint')]
     chosen = rng.sample(sorted(OPTIONS[name].items()), rng.randint(0, 3))
     if rng.random() < 0.4 and '--cfg-options' in OPTIONS[name]:
@@ -144,6 +145,7 @@ def outcome(module, words):
 def tries(folder, count, seed=0):
     """Outcomes of ``count`` command lines of every tool."""
     from costa_mm.apis import STVGInferencer
+    from costa_mm.apis.jobs import GroundingJob
     from costa_mm.datasets import VideoInfo
     files = {k: os.path.join(folder, v) for k, v in (
         ('config', 'c.py'), ('checkpoint', 'c.pth'), ('video', 'v.mp4'))}
@@ -157,9 +159,9 @@ def tries(folder, count, seed=0):
         # what costs time, and comes after the early checks
         m.setattr(STVGInferencer, '_build_model',
                   lambda self, path: torch.nn.Identity())
-        m.setattr('costa_mm.apis.inputs._probe',
+        m.setattr('costa_mm.apis.sources._probe',
                   lambda reader, path: VideoInfo(30, 10., 64, 48))
-        m.setattr(STVGInferencer, '_predict', reach)
+        m.setattr(GroundingJob, 'run', reach)
         m.setenv('LOCAL_RANK', '0')
         for name in OPTIONS:
             module = load(name)

@@ -123,10 +123,10 @@ class CleanSentence(ClipTransform):
         text = results['sentence']
         if self.lower:
             text = text.lower()
-        if self.table:
+        table = self.table
+        if table:
             text = re.sub(
-                r'\w+', lambda match: self.table.get(match[0].lower(), match[0]),
-                text)
+                r'\w+', lambda m: table.get(m[0].lower(), m[0]), text)
         if self.strip_punctuation:
             text = re.sub(r"[^\w\s'-]|_", ' ', text)
         results['sentence'] = ' '.join(text.split()) or results['sentence']
