@@ -38,7 +38,7 @@ def test_block(report, block):
 
 def test_wrong_examples_are_found(report):
     wrong = {k: v for k, v in report.items() if k.startswith('wrong:')}
-    assert len(wrong) == 11
+    assert len(wrong) == 12
     assert all(wrong.values()), [k for k, v in wrong.items() if not v]
 
 

@@ -10,7 +10,6 @@ system takes back when the process ends, however it ends.
 import hashlib
 import json
 import os
-import shutil
 from itertools import chain, islice
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
@@ -280,8 +279,6 @@ class GroundingJob:
             except KeyboardInterrupt:
                 interrupted = True
         self._collect(final=True)
-        if len(self.done) == len(self.requests):
-            shutil.rmtree(self._path(LOCKS), ignore_errors=True)
         return JobReport(
             sorted(self.done), sum(self.done.values()), dict(self.failed),
             interrupted)

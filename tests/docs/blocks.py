@@ -14,7 +14,8 @@ from typing import List, NamedTuple, Tuple
 ROOT = Path(__file__).resolve().parents[2]
 SHELLS = ('bash', 'shell', 'sh', 'console')
 FENCE = re.compile(r'^( *)```(\w+)\n(.*?)^ *```$', re.M | re.S)
-MARK = re.compile(r'<!-- (not run|run after): (.*?) -->\s*\Z', re.S)
+MARK = re.compile(
+    r'<!-- (not run|run after): ((?:(?!-->).)*) -->\s*\Z', re.S)
 # Words that a reader replaces, and what the tests put there.
 PLACES = dict(
     CONFIG='configs/synthetic/costa_tiny_synthetic.py',

@@ -35,6 +35,7 @@ import costa_mm.models  # noqa: F401
 import costa_mm.registry as registries
 import costa_mm.visualization  # noqa: F401
 from costa_mm.apis import STVGInferencer
+from costa_mm.cli import main as main_command
 
 sys.path.append(str(ROOT / 'tests'))
 
@@ -49,6 +50,7 @@ REGISTRIES = [r for r in vars(registries).values()
 IGNORED_KEYS = {'type', '_delete_', '_scope_'}
 # Examples that must be found wrong: the checks themselves are checked.
 WRONG = [
+    Block('wrong', 0, 'bash', 'costa-mm ground a.mp4 b --no-such\n', 'x'),
     Block('wrong', 1, 'bash', 'python tools/train.py CONFIG --no-such\n', 'x'),
     Block('wrong', 2, 'bash', 'python tools/no_such.py\n', 'x'),
     Block('wrong', 3, 'bash', 'bash tools/quickstart.sh --no-such\n', 'x'),
@@ -144,11 +146,23 @@ def run_shell(block: Block) -> None:
             subprocess.run(['bash', '-c', shlex.join(words)], check=True)
         elif words[:1] == ['python'] and not settings:
             run_script(Path(words[1]), words[2:])
+        elif words[:1] == ['costa-mm'] and not settings:
+            run_command(words[1:])
         elif words[:1] == ['bash'] and not settings:
             subprocess.run(words, check=True, timeout=60)
         elif words or settings:
             raise ValueError(f'{words} is not run here: mark the block '
                              '(<!-- not run: REASON -->) or split it')
+
+
+def run_command(words: List[str]) -> None:
+    """Execute ``costa-mm`` in this process."""
+    try:
+        code = main_command(words)
+    except SystemExit as e:
+        code = e.code
+    if code:
+        raise ValueError(f'costa-mm {words} ended with {code}')
 
 
 def check_shell(block: Block) -> None:
@@ -165,7 +179,9 @@ def check_shell(block: Block) -> None:
 def _check_command(words: List[str]) -> None:
     head, rest = words[0], words[1:]
     if head == 'python' and rest[0] != '-m':
-        parse_only(Path(rest[0]), rest[1:])
+        parse_only(run_script, Path(rest[0]), rest[1:])
+    elif head == 'costa-mm':
+        parse_only(run_command, rest)
     elif head == 'bash' or head.endswith('.sh'):
         script = rest[0] if head == 'bash' else head
         text = Path(script).read_text()
@@ -180,8 +196,8 @@ def _check_command(words: List[str]) -> None:
         raise ValueError(f'what is {head!r}?')
 
 
-def parse_only(script: Path, words: List[str]) -> None:
-    """Let a script read its arguments, and no more."""
+def parse_only(call: Callable, *args) -> None:
+    """Let a command read its arguments, and no more."""
     original = argparse.ArgumentParser.parse_args
 
     def parse_args(self, *args, **kwargs):
@@ -190,12 +206,12 @@ def parse_only(script: Path, words: List[str]) -> None:
 
     argparse.ArgumentParser.parse_args = parse_args
     try:
-        run_script(script, words)
+        call(*args)
     except Parsed:
         return
     finally:
         argparse.ArgumentParser.parse_args = original
-    raise RuntimeError(f'{script} has not read its arguments')
+    raise RuntimeError(f'{args} have not been read')
 
 
 def _check_pins(words: List[str]) -> None:

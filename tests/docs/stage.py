@@ -28,6 +28,10 @@ def make_stage(stage: Path) -> None:
     shutil.copytree(ROOT / 'configs', stage / 'configs')
     for name in ('street.mp4', 'shapes.mp4'):
         write_video(stage / name, make_frames(), 12)
+    (stage / 'clips').mkdir()
+    shutil.copy(stage / 'street.mp4', stage / 'clips')
+    (stage / 'videos.jsonl').write_text(json.dumps(
+        dict(video='street.mp4', sentences=['the red square', 'a dog'])))
     _synthetic(stage / 'data' / 'synthetic_easy')
     _own_data(stage / 'data' / 'mine')
     _weights(stage)
