@@ -100,6 +100,7 @@ if __name__ == '__main__':
             lite=['mmcv-lite>=2.0.0,<2.2.0'],
             mim=requirements('mminstall'),
             optional=requirements('optional'),
+            ray=requirements('ray'),
             tests=requirements('tests'),
             webapp=requirements('webapp')),
         entry_points=dict(console_scripts=['costa-mm=costa_mm.cli:main']),
