@@ -18,7 +18,7 @@ class MOTFolder(EventFile):
 
     ``NAME/gt/gt.txt`` has a line ``frame, track, x, y, w, h, conf, class,
     visibility`` per box (frames and tracks count from 1), ``NAME/seqinfo.ini``
-    size, length and rate.  Sentences, for which the form has no place, stand
+    size, length and rate, ``NAME/gt/labels.txt`` the one class.  Sentences, for which the form has no place, stand
     in ``sentences.json``: ``{NAME: {"track": {"sentence", "span"}}}``.
     """
 
@@ -32,6 +32,7 @@ class MOTFolder(EventFile):
             stem = stem_of(name)
             folder = os.path.join(path, stem)
             write_text(_boxes(group), os.path.join(folder, 'gt', 'gt.txt'))
+            write_text('object\n', os.path.join(folder, 'gt', 'labels.txt'))
             write_text(_seqinfo(stem, group[0]),
                        os.path.join(folder, 'seqinfo.ini'))
             sentences[stem] = {
@@ -54,9 +55,10 @@ def _boxes(group: List[SampleRecord]) -> str:
 
 def _seqinfo(name: str, record: SampleRecord) -> str:
     width, height = record.size
-    facts = dict(name=name, frameRate=record.pred.fps,
+    fps = record.pred.fps
+    facts = dict(name=name, imDir='img1', frameRate=fps and f'{fps:g}',
                  seqLength=record.pred.num_frames, imWidth=width,
-                 imHeight=height)
+                 imHeight=height, imExt='.jpg')
     return '[Sequence]\n' + ''.join(f'{key}={value}\n'
                                     for key, value in facts.items()
                                     if value is not None)
