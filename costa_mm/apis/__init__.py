@@ -10,7 +10,8 @@ from .results import ScoredSpan, TubeResult, dump_results, load_results
 from .stvg_inferencer import STVGInferencer
 
 __all__ = [
-    'Calibration', 'GroundVideos', 'STVGInferencer', 'ScoredSpan', 'TubeResult', 'ZooEntry',
-    'cut_events', 'dump_results', 'find_model', 'list_models', 'load_results',
-    'write_annotations', 'write_report', 'write_results'
+    'Calibration', 'GroundVideos', 'STVGInferencer', 'ScoredSpan',
+    'TubeResult', 'ZooEntry', 'cut_events', 'dump_results', 'find_model',
+    'list_models', 'load_results', 'write_annotations', 'write_report',
+    'write_results'
 ]

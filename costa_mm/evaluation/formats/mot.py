@@ -18,8 +18,9 @@ class MOTFolder(EventFile):
 
     ``NAME/gt/gt.txt`` has a line ``frame, track, x, y, w, h, conf, class,
     visibility`` per box (frames and tracks count from 1), ``NAME/seqinfo.ini``
-    size, length and rate, ``NAME/gt/labels.txt`` the one class.  Sentences, for which the form has no place, stand
-    in ``sentences.json``: ``{NAME: {"track": {"sentence", "span"}}}``.
+    size, length and rate, ``NAME/gt/labels.txt`` the one class.  Sentences,
+    for which the form has no place, stand in ``sentences.json``: ``{NAME:
+    {"track": {"sentence", "span"}}}``.
     """
 
     suffix = ''
