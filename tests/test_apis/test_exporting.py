@@ -14,7 +14,7 @@ from test_datasets.conftest import write_video
 
 from costa_mm.apis import (dump_results, load_results, write_annotations,
                            write_results)
-from costa_mm.datasets import SchemaError, STVGDataset
+from costa_mm.datasets import SchemaError
 from costa_mm.datasets.conversion import build_dataset
 from costa_mm.datasets.validation import check_annotations, find_dataset_type
 from costa_mm.evaluation.formats.cvat_video import key_frames
@@ -52,7 +52,8 @@ def read_back(form, path, videos, **options):
     if form == 'vidstg':
         options['data_prefix'] = dict(vidor=str(path / 'vidor'))
         path /= 'annotations.json'
-    return build_dataset(CLASSES[form], str(path), str(videos), **options)
+    return build_dataset(CLASSES[form], str(path), str(videos),
+                         serialize_data=False, **options)
 
 
 @pytest.mark.parametrize('form', CLASSES)
@@ -89,8 +90,7 @@ def test_the_checker_knows_the_form(form, results, videos, tmp_path):
 
 def test_own_annotations_go_to_a_labelling_tool(results, videos, tmp_path):
     write_results(results, tmp_path / 'own.json', 'stvg')
-    own = STVGDataset(str(tmp_path / 'own.json'),
-                      data_prefix=dict(video=str(videos)))
+    own = read_back('stvg', tmp_path / 'own.json', videos)
     assert write_annotations(own, tmp_path / 'cvat', 'cvat_video') == 3
     assert (tmp_path / 'cvat' / 'sub' / 'dog.xml').is_file()
     back = read_back('cvat_video', tmp_path / 'cvat', videos)

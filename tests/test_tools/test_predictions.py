@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from costa_mm.datasets import PyAVReader, VideoReadError
+from costa_mm.datasets import MOTDataset, PyAVReader, VideoReadError
 from costa_mm.registry import MODELS
 from costa_mm.structures import load_tubes
 
@@ -120,6 +120,15 @@ def test_format_only_writes_the_challenge_file(run, data, tmp_path):
             str(i) for i in range(start + 1, end + 1)
         ]
         assert entry['bbox'][str(end)] == tube.boxes[end - 1].tolist()
+    for _ in range(2):  # a folder, which may be there
+        run('--format-only', '--format', 'mot', '--work-dir',
+            tmp_path / 'work', *option)
+    tracks = MOTDataset(str(tmp_path / 'work' / 'mot'),
+                        data_prefix=dict(video=str(data / 'videos')))
+    assert [tracks.get_data_info(i)['gt_tube'].span
+            for i in range(len(tracks))] == [t.span for t in tubes.values()]
+    assert {tracks.get_data_info(i)['sentence'] for i in range(4)} <= {
+        entry['caption'] for entry in content.values()}
 
 
 def test_options_that_do_not_fit(run, capsys):
