@@ -4,7 +4,7 @@
     python demo/ray_data_demo.py videos.jsonl --model tubedetr_hcstvg
         --out-dir answers --num-workers 4 --num-gpus 1
 
-A line of the list is {"video": PATH_OR_ADDRESS, "sentences": [TEXT, ...]};
+A line of the list is {"video": PATH, "sentences": [TEXT, ...]};
 every worker must see the videos under these paths.  The answers are files of
 JSON lines, one line per sentence (see costa_mm.apis.GroundVideos).
 """
