@@ -4,14 +4,12 @@ import os
 from itertools import count, islice
 from typing import List, Optional, Sequence, Tuple, Union
 
-import numpy as np
-
 from costa_mm.datasets import BaseVideoReader, PyAVReader, VideoReadError
 from costa_mm.utils.files import atomic_path, check_folder
-from costa_mm.utils.frames import frames_at, keeps_rate, seconds_at
-from costa_mm.visualization import TubePainter, add_sound, write_video
+from costa_mm.utils.frames import frames_at, seconds_at
+from costa_mm.visualization import TubePainter, write_video
 from .inputs import check_number
-from .outputs import DEFAULT_FPS, SOUND_SECONDS, tracks_of
+from .outputs import DEFAULT_FPS, keep_time, tracks_of
 from .results import TubeResult
 
 
@@ -76,8 +74,7 @@ def _cut(result: TubeResult, path: str, margin: float, draw: bool,
         if written < end - start:
             raise VideoReadError(f'{result.video} ends before frame {end}, '
                                  'the last one of an event found in it')
-        if np.ndim(clock) == 0 or keeps_rate(clock, fps, SOUND_SECONDS):
-            add_sound(part, result.video, float(seconds_at(start, clock)))
+        keep_time(part, result.video, clock, fps, start, end)
 
 
 def _widened(result: TubeResult, clock, margin: float) -> Tuple[int, int]:

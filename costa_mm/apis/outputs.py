@@ -8,7 +8,7 @@ import numpy as np
 
 from costa_mm.structures import Tube, TubeDataSample
 from costa_mm.utils.files import atomic_path, check_folder, check_output
-from costa_mm.utils.frames import keeps_rate
+from costa_mm.utils.frames import FrameClock, keeps_rate, seconds_at
 from costa_mm.visualization import (PALETTE, TubePainter, TubeTrack,
                                     attention_sheet, contact_sheet,
                                     html_timeline, pick_frames, pick_sampled,
@@ -24,7 +24,7 @@ Progress = Callable[[str, int, int], None]
 TUBE_FILE = 'tubes.json'
 ABSENT_COLOR: Color = (128, 130, 134)
 DEFAULT_FPS = 25.0  # of frames in memory whose rate nobody told
-SOUND_SECONDS = 0.2  # that pictures may be off their sound
+PACE_SECONDS = 0.02  # that frames of an even rate may be off it
 
 
 def color_of(index: int) -> Color:
@@ -142,8 +142,7 @@ def write_tube_video(path: str,
                      progress: Optional[Progress] = None) -> None:
     """Write a video with the tubes of all its sentences, and its sound.
 
-    It plays at the video's nominal rate; so the sound of one whose frames
-    are not shown at that rate would not fit, and is left out.
+    Frames are shown when the source shows them, also at an uneven rate.
     """
     info = source.info
     painter = TubePainter(
@@ -157,10 +156,26 @@ def write_tube_video(path: str,
     with atomic_path(path) as part:
         write_video(part, painter.pictures(frames, count()),
                     info.fps or DEFAULT_FPS)
-        if source.seconds is not None and os.path.isfile(
-                source.path) and keeps_rate(source.seconds, info.fps,
-                                            SOUND_SECONDS):
-            add_sound(part, source.path)
+        if source.seconds is not None and os.path.isfile(source.path):
+            keep_time(part, source.path, source.seconds, info.fps)
+
+
+def keep_time(path: str, source: str, clock: FrameClock, fps: float,
+              start: int = 0, end: Optional[int] = None) -> None:
+    """Give frames that were written the sound and the pace of their video.
+
+    Args:
+        path (str): What :func:`write_video` wrote at ``fps``.
+        source (str): The video.
+        clock (float or np.ndarray): When its frames are shown.
+        fps (float): Frames per second.
+        start (int): First frame written.
+        end (int, optional): The frame after the last one; default: all.
+    """
+    first = float(seconds_at(start, clock))
+    even = np.ndim(clock) == 0 or keeps_rate(clock, fps, PACE_SECONDS)
+    seconds = None if even else clock[start:end and end + 1] - first
+    add_sound(path, source, first, seconds)
 
 
 def _counted(frames: Iterable[np.ndarray], total: int,

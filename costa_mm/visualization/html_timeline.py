@@ -10,6 +10,7 @@ from .tracks import Color
 
 WIDTH, HEIGHT = 1000, 48  # of a curve's coordinates, stretched to the page
 NUM_TICKS = 5
+NUM_PACES = 200  # parts of a video of an uneven rate
 
 #: Colours follow the page's: ``.dark`` is set by Gradio's dark mode.
 CSS = """
@@ -41,11 +42,28 @@ SCRIPT = """
   const video = place => place === document
     ? document.querySelector('#output-video video')
     : place.querySelector('video');
+  // Lanes are even in frames; data-pace says how far in time the video is.
+  const pace = place => {
+    const lanes = place.querySelector('.timeline .lanes');
+    return (lanes && lanes.dataset.pace || '0 1').split(' ').map(Number);
+  };
+  const toTime = (place, share) => {
+    const p = pace(place), n = p.length - 1;
+    const i = Math.min(Math.floor(share * n), n - 1);
+    return p[i] + (share * n - i) * (p[i + 1] - p[i]);
+  };
+  const toShare = (place, time) => {
+    const p = pace(place), n = p.length - 1;
+    let i = 0;
+    while (i < n - 1 && p[i + 1] <= time) i++;
+    return (i + (time - p[i]) / (p[i + 1] - p[i])) / n;
+  };
   let held = null;
   const seek = (place, share) => {
     const v = video(place);
     share = Math.min(1, Math.max(0, share));
-    if (v && isFinite(v.duration)) v.currentTime = share * v.duration;
+    if (v && isFinite(v.duration))
+      v.currentTime = toTime(place, share) * v.duration;
     mark(place, share);
   };
   const mark = (place, share) =>
@@ -73,13 +91,15 @@ SCRIPT = """
     const step = {ArrowLeft: -0.01, ArrowRight: 0.01}[event.key];
     const v = lanes && video(home(lanes));
     if (v && step) {
-      seek(home(lanes), v.currentTime / v.duration + step);
+      const place = home(lanes);
+      seek(place, toShare(place, v.currentTime / v.duration) + step);
       event.preventDefault();
     }
   });
   document.addEventListener('timeupdate', event => {
     const v = event.target, place = home(v);
-    if (v === video(place) && !held) mark(place, v.currentTime / v.duration);
+    if (v === video(place) && !held)
+      mark(place, toShare(place, v.currentTime / v.duration));
   }, true);
 })();
 """
@@ -141,11 +161,21 @@ def html_timeline(frame_ids: Sequence[int],
     hidden = '' if found else ' absent'
     return (f'<figure class="timeline{hidden}"><figcaption><span class="mark"'
             f' style="background: {paint}"></span>{html.escape(title)}'
-            '</figcaption><div class="lanes" role="slider" tabindex="0" '
+            f'</figcaption><div class="lanes"{_pace(num_frames, fps)} '
+            'role="slider" tabindex="0" '
             'aria-label="place in the video" aria-valuemin="0" '
             'aria-valuemax="100" aria-valuenow="0">' + ''.join(lanes) +
             f'<span class="now"></span></div>{_ticks(num_frames, fps)}'
             '</figure>')
+
+
+def _pace(num_frames: int, fps: Optional[FrameClock]) -> str:
+    """How far in time the video is after equal parts of its frames."""
+    if np.ndim(fps) == 0:  # at an even rate as far as in frames
+        return ''
+    frames = np.linspace(0, num_frames, min(num_frames, NUM_PACES) + 1)
+    shares = seconds_at(frames, fps) / seconds_at(num_frames, fps)
+    return f' data-pace="{" ".join(f"{share:.5g}" for share in shares)}"'
 
 
 def _lane(name: str, curves: str) -> str:

@@ -94,11 +94,35 @@ def test_clips_and_drawn_videos_keep_their_sound(beep, tmp_path):
                                        pytest.approx(1.5, abs=0.05))
 
 
-def test_no_sound_where_it_would_not_fit(beep, tmp_path):
+def shown(path):
+    """When the pictures of a video are shown."""
+    return PyAVReader().times(str(path))[:-1]
+
+
+def test_an_uneven_video_keeps_its_pace_and_its_sound(beep, tmp_path):
+    """Frames and sound of a source that slows down."""
     source, = make_sources(str(beep), ['x'], PyAVReader())
-    source = dataclasses.replace(source, seconds=source.seconds**2)
+    slow = dataclasses.replace(source, seconds=source.seconds**2 / 2)
     drawn = tmp_path / 'drawn.mp4'
-    write_tube_video(str(drawn), source, [beep_result(beep, (8, 20))])
+    write_tube_video(str(drawn), slow, [beep_result(beep, (8, 20))])
+    assert shown(drawn) == pytest.approx(slow.seconds[:-1], abs=1e-4)
+    assert loud_seconds(drawn)[0] == pytest.approx(1, abs=0.05)
+    path, = cut_events([beep_result(beep, (8, 20), seconds=slow.seconds)],
+                       tmp_path)  # from 0.32 s on
+    assert shown(path) == pytest.approx(
+        slow.seconds[8:-1] - slow.seconds[8], abs=1e-4)
+    assert loud_seconds(path)[0] == pytest.approx(0.68, abs=0.05)
+
+
+def test_an_uneven_video_without_sound(clip, tmp_path):
+    source, = make_sources(str(clip), ['x'], PyAVReader())
+    rng = np.random.default_rng(0)
+    seconds = np.insert(rng.uniform(0.01, 0.4, 48).cumsum(), 0, 0)
+    source = dataclasses.replace(source, seconds=seconds)
+    drawn = tmp_path / 'drawn.mp4'
+    write_tube_video(str(drawn), source, [result(clip, 'a', (5, 30))])
+    assert shown(drawn) == pytest.approx(seconds[:-1], abs=1e-4)
     with av.open(str(drawn)) as container:
+        times = [p.dts for p in container.demux(video=0) if p.dts is not None]
+        assert times == sorted(set(times)) and len(times) == 48
         assert not container.streams.audio
-        assert container.streams.video[0].frames == 20

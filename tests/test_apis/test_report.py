@@ -1,13 +1,17 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """One page that needs no other file."""
 import base64
+import dataclasses
 import re
 
+import numpy as np
 import pytest
+from PIL import Image
 from test_apis.moving_tube import result
 from test_datasets.conftest import write_video
 
-from costa_mm.apis import dump_results, write_report
+from costa_mm.apis import dump_results, load_results, write_report
+from costa_mm.visualization import add_sound
 
 
 @pytest.fixture
@@ -23,7 +27,6 @@ def folder(tmp_path):
     dump_results(results, out / 'tubes.json')
     for name in ('a_b', 'dog'):
         write_video(out / f'{name}.mp4', 5)
-    from PIL import Image
     Image.new('RGB', (64, 48)).save(out / 'dog_sheet.png')
     return out
 
@@ -77,7 +80,8 @@ def test_the_page_in_a_browser(folder, browser):
     page.goto(f'file://{write_report(folder).path}')
     assert page.evaluate('document.documentElement.scrollWidth') <= 400
     page.wait_for_function(
-        "[...document.querySelectorAll('video')].every(v => v.duration > 0)")
+        "() => [...document.querySelectorAll('video')].every("
+        "v => v.duration > 0)")
     lanes = page.locator('#v1 .lanes')
     lanes.scroll_into_view_if_needed()
     box = lanes.bounding_box()
@@ -93,6 +97,33 @@ def test_the_page_in_a_browser(folder, browser):
     page.fill('#words', '')
     page.check('#found')
     assert visible(page, 'tbody tr') == 3 and visible(page, 'section') == 3
+    page.close()
+
+
+def test_timelines_of_an_uneven_video(folder, browser):
+    """Half of the frames are shown in a quarter of the time."""
+    seconds = np.arange(6.)**2 / 5
+    assert not add_sound(folder / 'dog.mp4', folder / 'dog.mp4',
+                         seconds=seconds)
+    results = load_results(folder / 'tubes.json')
+    results[2] = dataclasses.replace(results[2], seconds=np.arange(49.)**2)
+    dump_results(results, folder / 'tubes.json')
+    page = browser.new_page()
+    page.goto(f'file://{write_report(folder).path}')
+    video = page.locator('#v1 video')
+    page.wait_for_function(
+        "() => document.querySelector('#v1 video').duration > 4")
+    lanes = page.locator('#v1 .lanes')
+    lanes.scroll_into_view_if_needed()
+    box = lanes.bounding_box()
+    page.mouse.click(box['x'] + box['width'] / 2, box['y'] + 10)
+    assert video.evaluate('v => v.currentTime / v.duration') == pytest.approx(
+        0.25, abs=0.02)
+    video.evaluate('v => {v.currentTime = v.duration * 0.49}')
+    page.wait_for_function("() => parseFloat(document.querySelector('#v1 .now')"
+                           ".style.left) > 60")
+    mark = page.locator('#v1 .now').evaluate('n => n.style.left')
+    assert float(mark.rstrip('%')) == pytest.approx(70, abs=2)
     page.close()
 
 
