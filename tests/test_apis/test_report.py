@@ -120,8 +120,8 @@ def test_timelines_of_an_uneven_video(folder, browser):
     assert video.evaluate('v => v.currentTime / v.duration') == pytest.approx(
         0.25, abs=0.02)
     video.evaluate('v => {v.currentTime = v.duration * 0.49}')
-    page.wait_for_function("() => parseFloat(document.querySelector('#v1 .now')"
-                           ".style.left) > 60")
+    page.wait_for_function(
+        "() => parseFloat(document.querySelector('#v1 .now').style.left) > 60")
     mark = page.locator('#v1 .now').evaluate('n => n.style.left')
     assert float(mark.rstrip('%')) == pytest.approx(70, abs=2)
     page.close()
