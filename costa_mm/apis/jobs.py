@@ -23,7 +23,7 @@ from costa_mm.structures import TubeDataSample
 from costa_mm.utils.files import remove_leftovers, write_json, write_text
 from .grounding import OpenedVideo, ground_group, group_videos, prefetch
 from .inputs import make_requests
-from .outputs import TUBE_FILE, check_outputs, draw_pictures, write_files
+from .outputs import TUBE_FILE, check_outputs, draw_files
 from .results import TubeResult, describe, dump_results
 from .sources import VideoRequest, VideoSource, open_source
 from .stvg_inferencer import STVGInferencer
@@ -220,8 +220,7 @@ class GroundingJob:
         ]
         try:
             if not self.no_save_vis:
-                write_files(self.folder, source, results,
-                            draw_pictures(source, results, samples))
+                draw_files(self.folder, source, results, samples)
         except VideoReadError as e:  # in a part that the model did not see
             self._fail(source, e)
             return

@@ -2,7 +2,8 @@
 """Pictures and files of results."""
 import os
 from itertools import count
-from typing import Callable, Dict, Iterable, Iterator, List, Optional, Sequence
+from typing import (Callable, Dict, Iterable, Iterator, List, Optional,
+                    Sequence, Tuple)
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from .sources import VideoRequest, VideoSource
 Progress = Callable[[str, int, int], None]
 TUBE_FILE = 'tubes.json'
 ABSENT_COLOR: Color = (128, 130, 134)
+NUM_TILES = 12
 DEFAULT_FPS = 25.0  # of frames in memory whose rate nobody told
 PACE_SECONDS = 0.02  # that frames of an even rate may be off it
 
@@ -84,28 +86,68 @@ def web_timeline(result: TubeResult, index: int = 0,
         found=result.found)
 
 
-def draw_pictures(source: VideoSource, results: Sequence[TubeResult],
+class KeptFrames:
+    """Those frames of a video that its pictures show.
+
+    They are read from the file, unless they were kept while all frames
+    passed by: the video is then decoded once for everything that is drawn.
+
+    Args:
+        source (:obj:`VideoSource`): The video.
+        results (Sequence[:obj:`TubeResult`]): What will be drawn.
+        num_tiles (int): Frames on the contact sheet.
+    """
+
+    def __init__(self, source: VideoSource, results: Sequence[TubeResult],
+                 num_tiles: int = NUM_TILES) -> None:
+        self.source = source
+        self.sheet = pick_frames(source.info.num_frames, tracks_of(results),
+                                 num_tiles)
+        self.wanted = set(self.sheet.tolist())
+        for result in results:
+            if result.attention is not None:
+                picked = _attention_frames(source, result)
+                self.wanted.update(result.frame_ids[picked].tolist())
+        self.kept: Dict[int, np.ndarray] = {}
+
+    def watch(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """All frames of the video, passed on."""
+        for i, frame in enumerate(frames):
+            if i in self.wanted:
+                self.kept[i] = frame.copy()
+            yield frame
+
+    def read(self, ids: np.ndarray) -> Sequence[np.ndarray]:
+        """Some of the frames, (H, W, 3) each, in the order asked."""
+        if self.kept.keys() >= set(ids.tolist()):
+            return [self.kept[i] for i in ids.tolist()]
+        return self.source.reader.read(self.source.path, ids)
+
+
+def draw_pictures(source: VideoSource,
+                  results: Sequence[TubeResult],
                   samples: Sequence[TubeDataSample],
-                  num_tiles: int = 12) -> Dict[str, np.ndarray]:
+                  frames: Optional[KeptFrames] = None
+                  ) -> Dict[str, np.ndarray]:
     """The contact sheet of a video and the pictures of every sentence.
 
     Args:
         source (:obj:`VideoSource`): The video.
         results (Sequence[:obj:`TubeResult`]): One per sentence.
         samples (Sequence[:obj:`TubeDataSample`]): They come from these.
-        num_tiles (int): Frames on the sheet.
+        frames (:obj:`KeptFrames`, optional): What is left of writing the
+            video; without it frames are decoded.
 
     Returns:
         dict[str, np.ndarray]: RGB pictures: ``sheet``, ``SAMPLE_timeline``
         and, where a result has attention maps, ``SAMPLE_attention``.
     """
-    tracks = tracks_of(results)
-    ids = pick_frames(source.info.num_frames, tracks, num_tiles)
+    frames = frames or KeptFrames(source, results)
     pictures = dict(
         sheet=contact_sheet(
-            source.reader.read(source.path, ids),
-            ids,
-            tracks,
+            frames.read(frames.sheet),
+            frames.sheet,
+            tracks_of(results),
             num_frames=source.info.num_frames,
             fps=source.seconds))
     for i, (result, sample) in enumerate(zip(results, samples)):
@@ -113,21 +155,29 @@ def draw_pictures(source: VideoSource, results: Sequence[TubeResult],
         pictures[f'{result.sample_id}_timeline'] = timeline
         if result.attention is not None:
             pictures[f'{result.sample_id}_attention'] = draw_attention(
-                source, result, color_of(i), timeline)
+                source, result, color_of(i), timeline, frames)
     return pictures
+
+
+def _attention_frames(source: VideoSource, result: TubeResult) -> np.ndarray:
+    """Which of the sampled frames are shown with their attention."""
+    return pick_sampled(result.frame_ids, [TubeTrack(result.tube)],
+                        source.info.num_frames)
 
 
 def draw_attention(source: VideoSource,
                    result: TubeResult,
                    color: Color,
-                   timeline: Optional[np.ndarray] = None) -> np.ndarray:
+                   timeline: Optional[np.ndarray] = None,
+                   frames: Optional[KeptFrames] = None) -> np.ndarray:
     """Where the model looks for a sentence, see :func:`attention_sheet`."""
     track = TubeTrack(result.tube, f'{result.confidence:.2f}',
                       result.sentence, color)
-    picked = pick_sampled(result.frame_ids, [track], source.info.num_frames)
+    picked = _attention_frames(source, result)
     ids = result.frame_ids[picked]
+    frames = frames or KeptFrames(source, [result])
     return attention_sheet(
-        source.reader.read(source.path, ids),
+        frames.read(ids),
         ids,
         result.attention[picked],
         [track],
@@ -139,7 +189,8 @@ def draw_attention(source: VideoSource,
 def write_tube_video(path: str,
                      source: VideoSource,
                      results: Sequence[TubeResult],
-                     progress: Optional[Progress] = None) -> None:
+                     progress: Optional[Progress] = None,
+                     keep: Optional[KeptFrames] = None) -> None:
     """Write a video with the tubes of all its sentences, and its sound.
 
     Frames are shown when the source shows them, also at an uneven rate.
@@ -151,6 +202,8 @@ def write_tube_video(path: str,
         tracks=tracks_of(results),
         fps=source.seconds)
     frames = source.iter_frames()
+    if keep is not None:
+        frames = keep.watch(frames)
     if progress is not None:
         frames = _counted(frames, info.num_frames, progress)
     with atomic_path(path) as part:
@@ -212,19 +265,22 @@ def _sheet_path(folder: str, source: VideoRequest) -> str:
     return os.path.join(folder, f'{source.name}_sheet.png')
 
 
-def write_files(folder: str, source: VideoSource,
-                results: Sequence[TubeResult],
-                pictures: Dict[str, np.ndarray]) -> Dict[str, str]:
+def draw_files(folder: str, source: VideoSource,
+               results: Sequence[TubeResult],
+               samples: Sequence[TubeDataSample]
+               ) -> Tuple[Dict[str, np.ndarray], Dict[str, str]]:
     """Write the video with its tubes, and its pictures.
 
     Returns:
-        dict[str, str]: Paths by what they are: ``video`` and the keys of
-        :func:`draw_pictures`.
+        tuple[dict[str, np.ndarray], dict[str, str]]: The pictures (see
+        :func:`draw_pictures`), and the paths by their keys and ``video``.
     """
     paths = dict(video=_video_path(folder, source))
-    write_tube_video(paths['video'], source, results)
+    frames = KeptFrames(source, results)
+    write_tube_video(paths['video'], source, results, keep=frames)
+    pictures = draw_pictures(source, results, samples, frames)
     for key, picture in pictures.items():
         paths[key] = os.path.join(folder, f'{key}.png') if key != 'sheet' \
             else _sheet_path(folder, source)
         save_image(paths[key], picture)
-    return paths
+    return pictures, paths

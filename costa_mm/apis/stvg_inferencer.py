@@ -28,8 +28,8 @@ from .grounding import (OpenedVideo, VideoWindows, ground_group, group_videos,
 from .inputs import (Sentences, Videos, check_number, live_requests,
                      make_requests, make_sources, text_path)
 from .model_choice import Model, check_device, config_of, find_config
-from .outputs import (TUBE_FILE, Progress, check_outputs, draw_pictures,
-                      write_files)
+from .outputs import (TUBE_FILE, Progress, check_outputs, draw_files,
+                      draw_pictures)
 from .results import TubeResult, dump_results
 from .sources import ArrayReader, VideoRequest, VideoSource, open_source
 
@@ -351,12 +351,14 @@ class STVGInferencer:
         for source in sources:
             own = slice(first, first + len(source.sentences))
             first = own.stop
-            pictures = draw_pictures(source, results[own], samples[own])
+            if out_dir:
+                pictures, paths = draw_files(out_dir, source, results[own],
+                                             samples[own])
+                files += paths.values()
+            else:
+                pictures = draw_pictures(source, results[own], samples[own])
             if wanted:
                 visualization.append(pictures)
-            if out_dir:
-                files += write_files(out_dir, source, results[own],
-                                     pictures).values()
             if show:
                 TubeLocalVisualizer(name=source.name).show(
                     pictures['sheet'], win_name=source.name,

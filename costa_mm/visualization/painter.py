@@ -104,12 +104,18 @@ class TubePainter:
         """
         canvas = np.empty_like(self.canvas) if out is None else out
         np.copyto(canvas, self.canvas)
-        picture = canvas[self.top:self.top + self.size[0],
-                         self.left:self.left + self.size[1]]
+        self._renew(canvas, frame, frame_id)
+        return canvas
+
+    def _renew(self, canvas: np.ndarray, frame: np.ndarray,
+               frame_id: int) -> None:
+        """Draw on a canvas what differs from frame to frame."""
+        foot = self.top + self.size[0]
+        picture = canvas[self.top:foot, self.left:self.left + self.size[1]]
         picture[:] = self.fit(frame)
         self.paint(picture, frame_id)
+        canvas[foot:] = self.canvas[foot:]
         self._draw_now(canvas, frame_id)
-        return canvas
 
     def pictures(self, frames: Iterable[np.ndarray],
                  frame_ids: Iterable[int]) -> Iterator[np.ndarray]:
@@ -118,9 +124,10 @@ class TubePainter:
         Yields:
             np.ndarray: RGB picture, valid until the next one.
         """
-        canvas = np.empty_like(self.canvas)
+        canvas = self.canvas.copy()
         for frame, frame_id in zip(frames, frame_ids):
-            yield self.draw(frame, int(frame_id), canvas)
+            self._renew(canvas, frame, int(frame_id))
+            yield canvas
 
     def draw_boxes(self, frame: np.ndarray, frame_id: int) -> np.ndarray:
         """The (resized) frame with boxes, without caption and time line."""

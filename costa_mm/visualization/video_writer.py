@@ -15,6 +15,9 @@ from av.video.reformatter import ColorRange, Colorspace
 from costa_mm.utils import atomic_path
 
 MAX_DENOMINATOR = 10000
+#: As good to the eye as x264's "superfast", two thirds of its time.
+WEB_OPTIONS = dict(preset='ultrafast')
+WEB_OPTIONS['x264-params'] = 'bframes=3:no-deblock=0:aq-mode=1'
 
 
 def write_video(path: Union[str, os.PathLike],
@@ -22,7 +25,7 @@ def write_video(path: Union[str, os.PathLike],
                 fps: float,
                 *,
                 crf: int = 22,
-                preset: str = 'superfast',
+                preset: Optional[str] = None,
                 options: Optional[Mapping[str, str]] = None,
                 web: bool = True) -> int:
     """Write frames as H.264 in an MP4 file.
@@ -36,7 +39,8 @@ def write_video(path: Union[str, os.PathLike],
             an odd row or column at the edge is cut off.
         fps (float): Frames per second.
         crf (int): Quality, from 0 (lossless) to 51.
-        preset (str): Speed of x264.
+        preset (str, optional): Speed of x264; by default ``WEB_OPTIONS`` for
+            people, else "superfast".
         options (Mapping[str, str], optional): Further options of x264.
         web (bool): For people: the index stands first, so that a browser
             plays the file while it loads, the file names its colours, and
@@ -55,7 +59,9 @@ def write_video(path: Union[str, os.PathLike],
         raise ValueError(f'{path}: the name of a video must end in .mp4')
     if not fps > 0:
         raise ValueError(f'{path}: {fps} frames per second')
-    codec = dict(options or {}, crf=str(crf), preset=preset)
+    codec = dict(options or {}, crf=str(crf))
+    codec.update(WEB_OPTIONS if web and preset is None else dict(
+        preset=preset or 'superfast'))
     with atomic_path(path) as part:
         return _encode(part, frames, fps, codec, web)
 

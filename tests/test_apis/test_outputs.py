@@ -1,11 +1,15 @@
 # Copyright (c) costa_mm authors. All rights reserved.
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from costa_mm.apis import TubeResult, outputs
 from costa_mm.apis.inputs import make_sources
-from costa_mm.apis.outputs import (ABSENT_COLOR, draw_pictures, tracks_of,
-                                   write_files)
+from costa_mm.apis.outputs import (ABSENT_COLOR, KeptFrames, draw_files,
+                                   draw_pictures, tracks_of)
+from costa_mm.datasets import PyAVReader
 from costa_mm.structures import Tube, TubeDataSample
 from costa_mm.visualization import PALETTE
 
@@ -66,7 +70,36 @@ def test_every_sentence_has_a_timeline(predictions, frames):
 
 def test_frames_without_a_rate_are_written(predictions, frames, tmp_path):
     source, = make_sources(frames, ['s a', 's b'], None)
-    pictures = draw_pictures(source, *predictions)
-    paths = write_files(str(tmp_path), source, predictions[0], pictures)
+    pictures, paths = draw_files(str(tmp_path), source, *predictions)
+    assert sorted(paths) == sorted(['video', *pictures])
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
         p.rsplit('/', 1)[1] for p in paths.values())
+
+
+def test_all_is_drawn_from_one_pass_over_the_video(
+        predictions, video, tmp_path, monkeypatch):
+    source, = make_sources(str(video), ['s a', 's b'], PyAVReader())
+    results, samples = predictions
+    shown = np.random.default_rng(0).random((10, 4, 6)).astype(np.float32)
+    results[0] = replace(results[0], attention=shown)
+    apart = draw_pictures(source, results, samples)
+
+    def read(*_):
+        raise AssertionError('decoded once more')
+
+    monkeypatch.setattr(PyAVReader, 'read', read)
+    pictures, paths = draw_files(str(tmp_path), source, results, samples)
+    assert sorted(pictures) == ['a_attention', 'a_timeline', 'b_timeline',
+                                'sheet']
+    for name, picture in pictures.items():
+        assert (picture == apart[name]).all(), name
+        with Image.open(paths[name]) as written:
+            assert (np.asarray(written) == picture).all(), name
+
+
+def test_a_video_shorter_than_it_says_still_has_its_pictures(
+        predictions, frames):
+    source, = make_sources(frames, ['s a', 's b'], None, fps=10)
+    keep = KeptFrames(source, predictions[0])
+    list(keep.watch(frames[:12]))
+    assert (keep.read(keep.sheet) == frames[keep.sheet]).all()

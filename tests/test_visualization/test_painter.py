@@ -118,3 +118,16 @@ def test_tags_of_coinciding_boxes_stand_side_by_side(frames, pred):
     columns = [np.nonzero((picture == c).all(-1).sum(0) > 8)[0]
                for c in (ORANGE, blue)]
     assert columns[0].min() < columns[1][columns[1] > columns[0].max()].min()
+
+
+def test_pictures_of_one_canvas_are_those_of_single_frames(frames, pred):
+    tracks = [TubeTrack(pred, 'tag', 'sentence'),
+              TubeTrack(pred, 'other', color=(64, 176, 255), dashed=True)]
+    for narrow in (False, True):  # with a margin beside the frame
+        own = frames[:, :, :60] if narrow else frames
+        painter = make(tracks, frame_shape=own.shape[1:3],
+                       scale=2 if narrow else 4)
+        assert (painter.left > 0) == narrow
+        shown = painter.pictures(own, range(20))
+        for i, picture in enumerate(shown):
+            assert (picture == painter.draw(own[i], i)).all()

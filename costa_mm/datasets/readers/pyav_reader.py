@@ -25,6 +25,8 @@ av.logging.set_level(None)  # errors reach the user as exceptions
 
 #: Larger pictures are mistakes of the file; 8K has half as many pixels.
 MAX_PIXELS = 2**26
+#: Decode a video that is read from end to end, ahead of its reader.
+STREAM_THREADS = 2
 #: A container may list so many frames more than it holds.
 TAIL_TOLERANCE = 3
 
@@ -387,7 +389,8 @@ class PyAVReader(BaseVideoReader):
     def stream(self, path: str) -> Iterator[np.ndarray]:
         """See :meth:`BaseVideoReader.stream`; each frame is decoded once."""
         self._check_exists(path)
-        with self._video(path) as video:
+        threads = self.num_threads and max(self.num_threads, STREAM_THREADS)
+        with PyAVVideo(path, threads, self.accept_truncated) as video:
             yield from video.all_frames()
 
     def _times(self, path: str) -> np.ndarray:
