@@ -94,6 +94,7 @@ if __name__ == '__main__':
         extras_require=dict(
             all=requirements('runtime') + requirements('optional') +
             requirements('tests'),
+            backends=requirements('backends'),
             build=requirements('build'),
             docs=requirements('docs'),
             drive=requirements('drive'),

@@ -22,6 +22,7 @@ from costa_mm.structures import TubeDataSample
 from costa_mm.utils.configs import first_dataset
 from costa_mm.visualization import TubeLocalVisualizer
 from costa_mm.weights import models_with_weights, notice_of
+from .backends import GraphBackbone
 from .calibration import Calibration, find_calibration
 from .grounding import (OpenedVideo, VideoWindows, ground_group, group_videos,
                         prefetch)
@@ -65,9 +66,15 @@ class STVGInferencer:
         calibration (str | Path, optional): File that makes confidences
             calibrated (see :class:`costa_mm.apis.Calibration`); default:
             ``NAME.calibration.json`` beside the checkpoint, if it exists.
+        backend (str): What runs the backbone: 'pytorch', 'onnxruntime' or
+            'openvino' (see :mod:`costa_mm.apis.backends`).
+        graph (str | Path, optional): The backbone as ONNX, for the other
+            two.
 
     Raises:
-        FileNotFoundError: If config, checkpoint or calibration is missing.
+        FileNotFoundError: If config, checkpoint, calibration or graph is
+            missing.
+        ImportError: If the backend is not installed.
         TypeError: If an argument is of a wrong type.
         ValueError: If there is no such model, no weights, no such device, or
             the weights are of another model or not finite, or the calibration
@@ -80,7 +87,11 @@ class STVGInferencer:
                  device: Optional[str] = None,
                  scope: str = 'costa_mm',
                  show_progress: bool = True,
-                 calibration: Union[str, os.PathLike, None] = None) -> None:
+                 calibration: Union[str, os.PathLike, None] = None,
+                 backend: str = 'pytorch',
+                 graph: Union[str, os.PathLike, None] = None) -> None:
+        if backend == 'pytorch' and graph is not None:
+            raise ValueError(f'PyTorch runs no graph: give backend= for {graph}')
         self.show_progress = show_progress
         self.calibration = None if calibration is None else \
             Calibration.load(text_path('calibration', calibration))
@@ -91,6 +102,9 @@ class STVGInferencer:
         with DefaultScope.overwrite_default_scope(scope):
             self.cfg, weights = find_config(model, weights)
             self.model = self._build_model(weights).to(device).eval()
+            if backend != 'pytorch':
+                self.model.backbone = GraphBackbone(
+                    backend, text_path('graph', graph or ''))
             self.transforms = [
                 TRANSFORMS.build(t)
                 for t in first_dataset(self.cfg, 'test').get('pipeline', ())

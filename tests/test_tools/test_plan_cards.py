@@ -71,6 +71,20 @@ def test_tables(tool, tmp_path, capsys, monkeypatch):
     assert out.count('16 bits, with_cp') == 2  # all cards have more room
 
 
+def test_what_cannot_be_counted_is_said(tool, capsys, monkeypatch):
+    monkeypatch.setattr(tool, 'count_training', lambda spec: int('a'))
+    with pytest.raises(ValueError):
+        tool.main([TINY, '--videos', '1'])
+
+    def reads_numbers(spec):
+        raise RuntimeError('aten.item')
+
+    monkeypatch.setattr(tool, 'count_training', reads_numbers)
+    tool.main([TINY, '--videos', '1'])
+    out = capsys.readouterr().out
+    assert 'cannot be counted: aten.item' in out and 'H100' not in out
+
+
 def test_a_part_is_a_part(tool, capsys):
     with pytest.raises(SystemExit):
         tool.parse_args([CONFIG, '--share', '3'])

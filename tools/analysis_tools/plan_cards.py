@@ -90,7 +90,12 @@ def count_all(config: str, report: Report, table: Table) -> Dict[str, dict]:
     """Counts of every setting, a line for each as it is known."""
     counted = {}
     for name, spec in settings(config).items():
-        out = report.get('counted', spec.key, count_training, spec)
+        try:
+            out = report.get('counted', spec.key, count_training, spec)
+        except RuntimeError as e:  # a step that depends on the numbers
+            table.row(Path(config).stem, 'cannot be counted: ' +
+                      str(e).splitlines()[0])
+            break
         counted[name] = out
         table.row(Path(config).stem, name, gib(out['live_bytes']),
                   f"{out['flops'] / 1e12:.1f}")
@@ -130,6 +135,8 @@ def main(argv: Optional[List[str]] = None) -> None:
     table = Table(config=18, card=15, setting=28, live_GiB=8, one_card=8,
                   eight=8, workers=7)
     for config, counted in found.items():
+        if not counted:
+            continue
         videos = args.videos or videos_of(config)
         for row in plan(counted, videos, args.share, args.loading):
             table.row(Path(config).stem, *row)

@@ -15,13 +15,19 @@ normalised (cx, cy, w, h) of the frame padded to a multiple of the model's
 Sampling and resizing of frames, the tokenizer and the choice of the span stay
 outside: ``--with-tokenizer`` lays the tokenizer's files beside the graph.
 
+``--part backbone`` writes the backbone alone, from normalised and padded
+frames, ``video``, (1, 3, T, H, W), float32, to its maps: what
+``STVGInferencer(backend='onnxruntime', graph='out.onnx')`` runs, and what
+``quantize_model.py`` takes.
+
 A graph of ``torch.export`` takes videos of one shape, with ``--dynamic``
 those of any shape, as ONNX does: two frames or more, larger than one
 ``pad_size_divisor`` in height and width.
 """
 import argparse
+import importlib.util
 import os
-from typing import Callable, List, Sequence, Tuple
+from typing import Callable, Dict, List, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +35,7 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
+from costa_mm.apis.backends import BACKENDS, GraphBackbone
 from costa_mm.engine.checkpoint_io import build_trained, read_checkpoint
 from costa_mm.models.text_encoders import TextTokens
 from costa_mm.structures import TubeDataSample, VideoBatch
@@ -55,6 +62,8 @@ def parse_args() -> argparse.Namespace:
                         help='word pieces of a sentence, padding included')
     parser.add_argument('--dynamic', action='store_true',
                         help='a .pt2 for videos and sentences of any size')
+    parser.add_argument('--part', choices=('model', 'backbone'),
+                        default='model', help='what is exported')
     parser.add_argument('--tolerance', type=float, default=1e-4,
                         help='greatest allowed difference to eager')
     parser.add_argument('--with-tokenizer', action='store_true',
@@ -172,7 +181,9 @@ def other_shapes(shape: Sequence[int], divisor: int) -> List[Tuple[int, ...]]:
             (max(2, length // 2), width, height)]
 
 
-def save_onnx(program: torch.export.ExportedProgram, path: str) -> None:
+def save_onnx(program: torch.export.ExportedProgram, path: str,
+              inputs: Sequence[str] = ('frames', 'ids', 'attention'),
+              outputs: Sequence[str] = ('boxes', 'span_logits')) -> None:
     """Translate a graph to ONNX, in the newest opset that torch writes.
 
     Raises:
@@ -185,8 +196,7 @@ def save_onnx(program: torch.export.ExportedProgram, path: str) -> None:
                          '(requirements/optional.txt)') from e
     translated = torch.onnx.export(
         program, (), dynamo=True, verbose=False,
-        input_names=['frames', 'ids', 'attention'],
-        output_names=['boxes', 'span_logits'])
+        input_names=list(inputs), output_names=list(outputs))
     translated.save(path)
 
 
@@ -232,6 +242,93 @@ def export_file(model: nn.Module, args: argparse.Namespace) -> None:
                     f'more than {args.tolerance}: nothing is written')
 
 
+# ------------------------------------------------------------ the backbone
+class ExportableBackbone(nn.Module):
+    """A backbone from one video to a tuple of maps.
+
+    Args:
+        backbone (nn.Module): As a grounder's, in eval mode.
+    """
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, video: Tensor) -> Tuple[Tensor, ...]:
+        """Maps of a video (1, 3, T, H, W)."""
+        return tuple(named_maps(self.backbone, video).values())
+
+
+def named_maps(backbone: nn.Module, video: Tensor) -> Dict[str, Tensor]:
+    """Maps of a video by the names that a grounder knows them by."""
+    maps = backbone(video, (video.shape[2], ))
+    return maps if isinstance(maps, dict) else dict(features=maps[-1])
+
+
+@torch.no_grad()
+def export_backbone(model: nn.Module, shape: Sequence[int],
+                    path: str) -> List[str]:
+    """Write the backbone as ONNX for any T, H and W; returns its outputs.
+
+    ``shape`` is that of the padded video that it is traced on.
+    """
+    backbone = model.backbone
+    backbone.frame_chunk = None  # it would count the frames
+    video = torch.zeros(1, 3, *shape)
+    names = list(named_maps(backbone, video))
+    free = torch.export.Dim.DYNAMIC
+    program = torch.export.export(
+        ExportableBackbone(backbone), (video, ), strict=False,
+        dynamic_shapes=({2: free, 3: free, 4: free}, ))
+    save_onnx(program, path, ['video'], names)
+    return names
+
+
+@torch.no_grad()
+def backbone_difference(model: nn.Module, graph: nn.Module,
+                        shape: Sequence[int]) -> float:
+    """Greatest difference to eager, as a part of the largest value."""
+    video = torch.randn(1, 3, *shape,
+                        generator=torch.Generator().manual_seed(1))
+    wanted, found = named_maps(model.backbone, video), graph(video)
+    return max(float((found[name] - x).abs().max() / x.abs().max())
+               for name, x in wanted.items())
+
+
+def export_backbone_file(model: nn.Module, args: argparse.Namespace) -> None:
+    """Export the backbone, compare it with the model's, write.
+
+    Every engine that is installed is compared.
+
+    Raises:
+        SystemExit: If they differ by more than the tolerance, or the name
+            does not end in ``.onnx``.
+    """
+    if not args.out.endswith('.onnx'):
+        raise SystemExit('--part backbone writes ONNX: the name must end in '
+                         '.onnx')
+    divisor = max(model.data_preprocessor.pad_size_divisor, 32)
+    with atomic_path(args.out) as part:
+        export_backbone(model, _padded(args.shape, divisor), part)
+        shapes = [_padded(shape, divisor)
+                  for shape in other_shapes(args.shape, divisor)]
+        for name in filter(importlib.util.find_spec, BACKENDS):
+            graph = GraphBackbone(name, part)
+            for shape in shapes:
+                worst = backbone_difference(model, graph, shape)
+                print(f'{name}, {shape[0]} frames of {shape[1]} x {shape[2]}: '
+                      f'greatest difference to eager {worst:.2e} of the '
+                      'largest value')
+                if not worst <= args.tolerance:
+                    raise SystemExit(
+                        f'more than {args.tolerance}: nothing is written')
+
+
+def _padded(shape: Sequence[int], divisor: int) -> Tuple[int, ...]:
+    """A shape, height and width made multiples."""
+    return (shape[0], *(-(-x // divisor) * divisor for x in shape[1:]))
+
+
 def main() -> None:
     """Export, compare, write."""
     args = parse_args()
@@ -241,7 +338,9 @@ def main() -> None:
     init_default_scope(cfg.get('default_scope', 'costa_mm'))
     model = build_trained(cfg.model, read_checkpoint(args.checkpoint),
                           args.checkpoint).eval()
-    export_file(model, args)
+    export_part = export_file if args.part == 'model' \
+        else export_backbone_file
+    export_part(model, args)
     print(f'{args.out}: {os.path.getsize(args.out) / 1e6:.1f} MB')
     if args.with_tokenizer:
         folder = os.path.splitext(args.out)[0] + '_tokenizer'
