@@ -91,7 +91,8 @@ class STVGInferencer:
                  backend: str = 'pytorch',
                  graph: Union[str, os.PathLike, None] = None) -> None:
         if backend == 'pytorch' and graph is not None:
-            raise ValueError(f'PyTorch runs no graph: give backend= for {graph}')
+            raise ValueError(f'PyTorch runs no graph; for {graph} give '
+                             'backend=')
         self.show_progress = show_progress
         self.calibration = None if calibration is None else \
             Calibration.load(text_path('calibration', calibration))
