@@ -83,6 +83,10 @@ EVAL_PROTOCOLS = Registry(
 RESULT_FORMATS = Registry(
     'result format', scope='costa_mm', locations=['costa_mm.evaluation'])
 
+# nor who proposes tubes, and the detectors that find their boxes
+PROPOSALS = Registry(
+    'tube proposal', scope='costa_mm', locations=['costa_mm.proposals'])
+
 VISUALIZERS = _child('visualizer', MMENGINE_VISUALIZERS, 'visualization')
 VISBACKENDS = _child('vis_backend', MMENGINE_VISBACKENDS, 'visualization')
 

@@ -276,4 +276,5 @@ def _take_video(batch: VideoBatch, row: int) -> VideoBatch:
         durations=(duration, ),
         frame_mask=batch.frame_mask[row:row + 1, :duration],
         pixel_mask=batch.pixel_mask[row:row + 1],
-        extras={k: x[row:row + 1] for k, x in batch.extras.items()})
+        extras={k: x[row:row + 1, :duration]
+                for k, x in batch.extras.items()})

@@ -101,6 +101,7 @@ class VideoSource(VideoRequest):
             video_path=self.path,
             video_id=self.name,
             sentence=self.sentences[0],
+            sentences=self.sentences,
             qtype=None,
             num_frames=self.info.num_frames,
             fps=self.info.fps,

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from costa_mm.datasets import LoadVideoFrames
 from costa_mm.engine import build_trained, read_checkpoint
 from costa_mm.engine.checkpoint_io import weights_of
-from costa_mm.registry import INFERENCERS, TRANSFORMS
+from costa_mm.registry import INFERENCERS, MODELS, TRANSFORMS
 from costa_mm.structures import TubeDataSample
 from costa_mm.utils.configs import first_dataset
 from costa_mm.visualization import TubeLocalVisualizer
@@ -28,7 +28,8 @@ from .grounding import (OpenedVideo, VideoWindows, ground_group, group_videos,
                         prefetch)
 from .inputs import (Sentences, Videos, check_number, live_requests,
                      make_requests, make_sources, text_path)
-from .model_choice import Model, check_device, config_of, find_config
+from .model_choice import (Model, check_device, config_of, find_config,
+                           needs_weights)
 from .outputs import (TUBE_FILE, Progress, check_outputs, draw_files,
                       draw_pictures)
 from .results import TubeResult, dump_results
@@ -120,6 +121,9 @@ class STVGInferencer:
 
     def _build_model(self, path: Optional[str]) -> nn.Module:
         """The model with its weights; finds config and calibration."""
+        if path is None and not needs_weights(self.cfg.model):
+            self.notice = None
+            return MODELS.build(self.cfg.model)
         if path is None:
             raise ValueError(
                 'no weights: this installation has none of this model; give '

@@ -13,16 +13,17 @@ from .samplers import EpochSampler
 from .stvg_dataset import STVGDataset
 from .transforms import (CleanSentence, ClipColorJitter, FlipWithText,
                          LoadTargetAttributes, LoadTubeAnnotations,
-                         LoadVideoFrames, PackSTVGInputs, RandomBranch,
-                         RandomSizeCrop, RandomTemporalCrop, ResizeClip,
-                         SampleFrames, SqueezeClip)
+                         LoadTubeProposals, LoadVideoFrames, PackSTVGInputs,
+                         RandomBranch, RandomSizeCrop, RandomTemporalCrop,
+                         ResizeClip, SampleFrames, SqueezeClip)
 from .vidstg import VidSTGDataset
 
 __all__ = [
     'BaseSTVGDataset', 'BaseVideoReader', 'COCOVideoDataset',
     'CVATVideoDataset', 'CleanSentence', 'ClipColorJitter', 'DecordReader',
     'EpochSampler', 'FlipWithText', 'HCSTVGDataset', 'LoadTargetAttributes',
-    'LoadTubeAnnotations', 'LoadVideoFrames', 'MOTDataset', 'PackSTVGInputs',
+    'LoadTubeAnnotations', 'LoadTubeProposals', 'LoadVideoFrames',
+    'MOTDataset', 'PackSTVGInputs',
     'PyAVReader', 'RandomBranch', 'RandomSizeCrop', 'RandomTemporalCrop',
     'ResizeClip', 'STVGDataset', 'SampleFrames', 'SchemaError',
     'SentenceAnnotation', 'SqueezeClip', 'VidSTGDataset', 'VideoInfo',

@@ -2,12 +2,14 @@
 """What passes between the parts: tubes, data samples and named tuples."""
 from .data_sample import TubeDataSample
 from .epoch_index import EpochIndex
+from .proposals import TubeProposals, load_proposals, proposal_path
 from .stages import (AttentionMaps, FusedMemory, TextFeatures, TubeOutputs,
                      VideoBatch, VisualFeatures)
 from .tube import Tube, dump_tubes, load_tubes
 
 __all__ = [
     'AttentionMaps', 'EpochIndex', 'FusedMemory', 'TextFeatures', 'Tube',
-    'TubeDataSample', 'TubeOutputs', 'VideoBatch', 'VisualFeatures',
-    'dump_tubes', 'load_tubes'
+    'TubeDataSample', 'TubeOutputs', 'TubeProposals', 'VideoBatch',
+    'VisualFeatures', 'dump_tubes', 'load_proposals', 'load_tubes',
+    'proposal_path'
 ]

@@ -23,7 +23,9 @@ class VideoBatch(NamedTuple):
             the host so that no stage has to ask the device for it.
         frame_mask (Tensor): (B, T), bool, True on padded frames.
         pixel_mask (Tensor): (B, H, W), bool, True on padded pixels.
-        extras (dict[str, Tensor]): What a method's data preprocessor adds.
+        extras (dict[str, Tensor]): What a method's pipeline adds to the
+            frames (``PackSTVGInputs(video_keys=...)``), (B, T, ...), zeros on
+            padding.
     """
     frames: Tensor
     durations: Tuple[int, ...]

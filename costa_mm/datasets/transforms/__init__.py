@@ -6,13 +6,15 @@ from .formatting import PackSTVGInputs
 from .geometry import FlipWithText, ResizeClip
 from .loading import LoadTubeAnnotations, LoadVideoFrames
 from .photometric import ClipColorJitter
+from .proposals import LoadTubeProposals
 from .sampling import RandomTemporalCrop, SampleFrames
 from .squeezing import SqueezeClip
 from .text import CleanSentence, mirror_words
 
 __all__ = [
     'CleanSentence', 'ClipColorJitter', 'FlipWithText',
-    'LoadTargetAttributes', 'LoadTubeAnnotations', 'LoadVideoFrames',
+    'LoadTargetAttributes', 'LoadTubeAnnotations', 'LoadTubeProposals',
+    'LoadVideoFrames',
     'PackSTVGInputs', 'RandomBranch', 'RandomSizeCrop', 'RandomTemporalCrop',
     'ResizeClip', 'SampleFrames', 'SqueezeClip', 'mirror_words'
 ]

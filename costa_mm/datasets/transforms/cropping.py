@@ -5,7 +5,7 @@ from typing import Optional, Sequence, Tuple
 import numpy as np
 
 from costa_mm.registry import TRANSFORMS
-from .base import ClipTransform
+from .base import ClipTransform, move_boxes
 
 
 @TRANSFORMS.register_module()
@@ -63,10 +63,7 @@ class RandomSizeCrop(ClipTransform):
         left, top, right, bottom = window
         results['imgs'] = results['imgs'][:, top:bottom, left:right]
         results['img_shape'] = (bottom - top, right - left)
-        if 'gt_boxes' in results:
-            boxes = _cut(results['gt_boxes'], window)
-            boxes[~results['gt_box_mask']] = 0
-            results['gt_boxes'] = boxes
+        move_boxes(results, lambda boxes: _cut(boxes, window))
         return results
 
     def draw(self, results: dict) -> Optional[Tuple[int, int, int, int]]:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from costa_mm.registry import TRANSFORMS
-from .base import ClipTransform
+from .base import ClipTransform, move_boxes
 from .text import mirror_words
 
 #: Of a resized frame; 8K has half as many.
@@ -119,12 +119,14 @@ class FlipWithText(ClipTransform):
         if exchange_words:
             results['sentence'] = mirror_words(results['sentence'])
         results['flip'] = not results.get('flip', False)
-        if 'gt_boxes' in results:
-            width = results['img_shape'][1]
-            boxes = results['gt_boxes'].copy()
-            boxes[:, [0, 2]] = width - boxes[:, [2, 0]]
-            boxes[~results['gt_box_mask']] = 0
-            results['gt_boxes'] = boxes
+        width = results['img_shape'][1]
+
+        def mirror(boxes: np.ndarray) -> np.ndarray:
+            boxes = boxes.copy()
+            boxes[..., [0, 2]] = width - boxes[..., [2, 0]]
+            return boxes
+
+        move_boxes(results, mirror)
 
 
 @TRANSFORMS.register_module()
@@ -188,11 +190,9 @@ class ResizeClip(ClipTransform):
         old_height, old_width = results['img_shape']
         results['imgs'] = self.resize(results['imgs'], height, width)
         results['img_shape'] = (height, width)
-        if 'gt_boxes' in results:
-            factor = np.array(
-                [width / old_width, height / old_height] * 2,
-                dtype=np.float32)
-            results['gt_boxes'] = results['gt_boxes'] * factor
+        factor = np.array(
+            [width / old_width, height / old_height] * 2, dtype=np.float32)
+        move_boxes(results, lambda boxes: boxes * factor)
         return results
 
     def resize(self, imgs: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -45,7 +45,8 @@ class STVGDataPreprocessor(BaseDataPreprocessor):
 
         Args:
             data (dict): 'inputs', a list of B uint8 videos (T, 3, H, W) in
-                RGB, and 'data_samples', a list of B samples.
+                RGB, and 'data_samples', a list of B samples; what they have
+                as ``video_inputs`` becomes the batch's ``extras``.
             training (bool): Unused.
 
         Returns:
@@ -54,9 +55,29 @@ class STVGDataPreprocessor(BaseDataPreprocessor):
             their targets on the CPU and move them in one piece, which no
             kernel has to wait for.
         """
-        return dict(
-            inputs=self.stack(self.cast_data(data['inputs'])),
-            data_samples=data.get('data_samples'))
+        inputs = self.stack(self.cast_data(data['inputs']))
+        samples = data.get('data_samples')
+        found = [s.video_inputs for s in samples or () if 'video_inputs' in s]
+        if found:
+            inputs = inputs._replace(
+                extras={key: self.pad([one[key] for one in found])
+                        for key in found[0]})
+        return dict(inputs=inputs, data_samples=samples)
+
+    def pad(self, arrays: List[Tensor]) -> Tensor:
+        """Stack tensors of one number of dimensions, zeros behind the ends.
+
+        Args:
+            arrays (list[Tensor]): B tensors, (T, ...).
+
+        Returns:
+            Tensor: (B, T, ...), every dimension as long as the longest.
+        """
+        shape = [max(sizes) for sizes in zip(*(a.shape for a in arrays))]
+        out = arrays[0].new_zeros(len(arrays), *shape)
+        for row, array in zip(out, arrays):
+            row[tuple(slice(size) for size in array.shape)] = array
+        return self.cast_data(out)
 
     def stack(self, videos: List[Tensor]) -> VideoBatch:
         """Pad B videos (T, 3, H, W), uint8, to one batch."""

@@ -169,7 +169,9 @@ class SpatioTemporalGrounder(BaseModel):
                     durations=tuple(
                         len(range(offset, d, passes))
                         for d in inputs.durations),
-                    frame_mask=inputs.frame_mask[:, offset::passes]))
+                    frame_mask=inputs.frame_mask[:, offset::passes],
+                    extras={k: v[:, offset::passes]
+                            for k, v in inputs.extras.items()}))
             for offset in range(passes))
 
     def predict_encoded(

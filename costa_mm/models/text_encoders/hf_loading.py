@@ -314,3 +314,25 @@ def _check_finite(model: nn.Module, name: str, path: str) -> None:
         raise ValueError(
             f'the text encoder {name!r}: {len(bad)} tensors hold NaN or '
             f'infinity ({_examples(bad)}), in {file_of(sorted(bad)[0], path)}')
+
+
+@contextmanager
+def loading_from_hub(name: str, what: str) -> Iterator[None]:
+    """Load a model of transformers quietly; say which one if that fails.
+
+    Args:
+        name (str): Hub name or folder.
+        what (str): What it is, for the message.
+
+    Raises:
+        OSError: If it could not be loaded.
+    """
+    with _quiet_transformers():
+        try:
+            yield
+        except Exception as e:  # of half a dozen libraries
+            raise OSError(
+                f'{what} {name!r} could not be loaded, neither from a folder '
+                'of this name nor from the Hugging Face hub or its cache. On '
+                'a machine without network put its files into a folder and '
+                f'give the path. Reason: {str(e).splitlines()[0]}') from e

@@ -93,5 +93,5 @@ def cut_video(inputs: VideoBatch, index: int, frame_ids: np.ndarray,
             durations=(part.stop - part.start, ),
             frame_mask=inputs.frame_mask[own, part],
             pixel_mask=inputs.pixel_mask[own],
-            extras={k: v[own] for k, v in inputs.extras.items()}
+            extras={k: v[own, part] for k, v in inputs.extras.items()}
         ), np.asarray(frame_ids)[part]

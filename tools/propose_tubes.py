@@ -1,0 +1,129 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Propose tubes for videos: boxes of a detector, linked over time.
+
+Writes ``NAME.tubes.npz`` per video into --out-dir; what is there is kept.
+"""
+import argparse
+import os
+import sys
+from functools import partial
+from typing import List, Optional, Sequence, Tuple
+
+from costa_mm.apis.inputs import list_videos
+from costa_mm.apis.jobs import read_list
+from costa_mm.proposals import TubeProposer
+from costa_mm.structures import proposal_path
+from costa_mm.utils.files import check_folder
+from costa_mm.utils.parallel import run_parallel
+
+Task = Tuple[str, Tuple[str, ...]]  # a video and its sentences
+# categories of COCO that no object has
+COCO_GAPS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83, 91)
+
+
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description='Propose tubes for videos: boxes of a detector, linked '
+        'over time')
+    parser.add_argument('videos', nargs='*', help='video files and folders')
+    parser.add_argument('--list', metavar='JSONL', help='file with videos and '
+                        'their sentences (see costa-mm ground), for detectors '
+                        'that look for words')
+    parser.add_argument('--out-dir', default='proposals')
+    boxes = parser.add_mutually_exclusive_group(required=True)
+    boxes.add_argument('--detections', metavar='JSON', help='boxes that are '
+                       'found already: {VIDEO: {FRAME: [[x1, y1, x2, y2, '
+                       'LABEL, SCORE], ...]}}')
+    boxes.add_argument('--mmdet', nargs='+', metavar=('CONFIG', 'CHECKPOINT'),
+                       help='a detector of mmdet')
+    boxes.add_argument('--transformers', metavar='NAME', help='a detector of '
+                       'transformers, by hub name or folder')
+    parser.add_argument('--classes', nargs='+', default=['coco'],
+                        help='names of the numbers in --detections; "coco": '
+                        'number = category id of COCO - 1 (default)')
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--score-thr', type=float, default=0.3)
+    parser.add_argument('--fps', type=float, default=3.2,
+                        help='frames per second that the detector sees')
+    parser.add_argument('--batch-size', type=int, default=16)
+    parser.add_argument('--max-tubes', type=int, default=20)
+    parser.add_argument('--max-gap', type=int, default=1,
+                        help='frames of the detector that a tube may skip')
+    parser.add_argument('--workers', type=int, default=1, help='processes')
+    parser.add_argument('--overwrite', action='store_true')
+    args = parser.parse_args(argv)
+    if bool(args.videos) == bool(args.list):
+        parser.error('give videos, or --list FILE')
+    return args
+
+
+def coco_names() -> List[str]:
+    """Names by category id - 1; those of gaps are empty."""
+    from costa_mm.compat import import_mmdet_models
+    import_mmdet_models()
+    from mmdet.datasets import CocoDataset
+    names = iter(CocoDataset.METAINFO['classes'])
+    return ['' if i in COCO_GAPS else next(names) for i in range(1, 92)]
+
+
+def detector_config(args: argparse.Namespace) -> dict:
+    """What :class:`TubeProposer` takes for a detector."""
+    if args.detections:
+        classes = coco_names() if args.classes == ['coco'] else args.classes
+        return dict(type='GivenDetections', path=args.detections,
+                    classes=classes)
+    common = dict(device=args.device, score_thr=args.score_thr)
+    if args.mmdet:
+        config, *checkpoint = args.mmdet
+        return dict(type='MMDetFrameDetector', config=config,
+                    checkpoint=checkpoint[0] if checkpoint else None, **common)
+    return dict(type='TransformersFrameDetector',
+                model_name=args.transformers, **common)
+
+
+def propose(task: Task, proposer: TubeProposer, out_dir: str) -> str:
+    """Write the proposals of one video; what was wrong, or ''."""
+    video, sentences = task
+    try:
+        proposals = proposer.propose(video, sentences)
+    except (OSError, ValueError) as e:
+        return f'{video}: {e}'
+    proposals.save(proposal_path(out_dir, video))
+    return ''
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Propose.
+
+    Returns:
+        int: 1 if a video has got no proposals.
+    """
+    args = parse_args(argv)
+    try:
+        check_folder('--out-dir', args.out_dir)
+        tasks: List[Task] = [
+            (request.path, request.sentences)
+            for request in (read_list(args.list) if args.list else ())
+        ] or [(video, ()) for video in list_videos(args.videos)]
+        proposer = TubeProposer(
+            detector_config(args), fps=args.fps, batch_size=args.batch_size,
+            max_tubes=args.max_tubes, max_gap=args.max_gap)
+        proposer.prepare()  # mistakes come at once
+    except (OSError, TypeError, ValueError) as e:
+        print(f'{type(e).__name__}: {e}', file=sys.stderr)
+        return 1
+    left = [task for task in tasks if args.overwrite or not os.path.exists(
+        proposal_path(args.out_dir, task[0]))]
+    wrong = [text for text in run_parallel(
+        partial(propose, proposer=proposer, out_dir=args.out_dir), left,
+        min(args.workers, max(len(left), 1)), 'videos') if text]
+    for text in wrong:
+        print(text, file=sys.stderr)
+    print(f'{len(tasks) - len(wrong)} of {len(tasks)} videos have proposals, '
+          f'{len(left) - len(wrong)} of them new: {args.out_dir}')
+    return 1 if wrong else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
