@@ -71,6 +71,40 @@ def test_traced_training_gives_equal_gradients():
         torch.testing.assert_close(grads[name], grad, rtol=1e-4, atol=1e-5)
 
 
+def ten_batches():
+    lengths = (5, 4, 7, 3, 9, 6, 8, 2, 10, 11)
+    sizes = ((64, 96), (96, 64), (64, 128), (128, 96), (96, 160), (160, 128),
+             (96, 96), (64, 64), (160, 64), (64, 160))
+    for i, (length, size) in enumerate(zip(lengths, sizes)):
+        yield make_batch(durations=(length, ), sizes=(size, ), spans=((0, 1), ),
+                         sentences=(' '.join(['word'] * (3 + i % 4)), ))
+
+
+def test_ten_shapes_need_few_compilations(monkeypatch):
+    """At most two for each part, and none once three shapes were seen."""
+    # a part that reaches the limit would run uncompiled, silently
+    monkeypatch.setattr(torch._dynamo.config, 'fail_on_recompile_limit_hit',
+                        True)
+    seen = []
+
+    def backend(graph, inputs):
+        seen.append(graph)
+        return graph.forward
+
+    parts = ['backbone.connections.*', 'neck.*_layers.*', *DECODER,
+             'head.spatial_decoder.layers.*']
+    model = build(grounder_cfg(compile_cfg=dict(
+        backend=backend, parts=parts)))
+    counts = []
+    for batch in ten_batches():
+        predict(model, batch)
+        counts.append(len(seen))
+    assert len(compiled_modules(model)) == 4 + 4 + 4
+    assert counts[0] >= 4 + 3  # something is compiled
+    assert counts[-1] <= 2 * len(compiled_modules(model))
+    assert counts[2] == counts[-1]
+
+
 @needs_compiler
 def test_compiled_decoder_predicts_the_same():
     from torch._dynamo.utils import counters
