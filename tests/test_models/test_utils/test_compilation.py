@@ -76,8 +76,9 @@ def ten_batches():
     sizes = ((64, 96), (96, 64), (64, 128), (128, 96), (96, 160), (160, 128),
              (96, 96), (64, 64), (160, 64), (64, 160))
     for i, (length, size) in enumerate(zip(lengths, sizes)):
-        yield make_batch(durations=(length, ), sizes=(size, ), spans=((0, 1), ),
-                         sentences=(' '.join(['word'] * (3 + i % 4)), ))
+        sentence = ' '.join(['word'] * (3 + i % 4))
+        yield make_batch(durations=(length, ), sizes=(size, ),
+                         spans=((0, 1), ), sentences=(sentence, ))
 
 
 def test_ten_shapes_need_few_compilations(monkeypatch):
