@@ -1,5 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 import argparse
+import gc
 import importlib.util
 import os
 import pickle
@@ -229,3 +230,15 @@ def test_checkpoint_may_not_reach_for_other_attributes(tmp_path):
     torch.save({'evil': Reach()}, tmp_path / 'evil.pth')
     with pytest.raises(pickle.UnpicklingError, match='may not ask for'):
         torch.load(tmp_path / 'evil.pth', weights_only=True)
+
+
+def test_the_collector_runs_again_after_an_import():
+    for running in (True, False):
+        (gc.enable if running else gc.disable)()
+        try:
+            with pytest.raises(ImportError), compat.collector_paused():
+                assert not gc.isenabled()
+                raise ImportError('no such package')
+            assert gc.isenabled() == running
+        finally:
+            gc.enable()

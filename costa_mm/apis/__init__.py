@@ -1,13 +1,16 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Grounding for people: a Python call."""
-from costa_mm.weights import ZooEntry, find_model, list_models
-from .calibration import Calibration
-from .clips import cut_events
-from .exporting import write_annotations, write_results
-from .ray_data import GroundVideos
-from .report import write_report
-from .results import ScoredSpan, TubeResult, dump_results, load_results
-from .stvg_inferencer import STVGInferencer
+from costa_mm.compat import collector_paused
+
+with collector_paused():
+    from costa_mm.weights import ZooEntry, find_model, list_models
+    from .calibration import Calibration
+    from .clips import cut_events
+    from .exporting import write_annotations, write_results
+    from .ray_data import GroundVideos
+    from .report import write_report
+    from .results import ScoredSpan, TubeResult, dump_results, load_results
+    from .stvg_inferencer import STVGInferencer
 
 __all__ = [
     'Calibration', 'GroundVideos', 'STVGInferencer', 'ScoredSpan',

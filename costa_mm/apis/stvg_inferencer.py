@@ -14,6 +14,7 @@ from mmengine.registry import DefaultScope
 from torch import nn
 from tqdm import tqdm
 
+from costa_mm.compat import collector_paused
 from costa_mm.datasets import LoadVideoFrames
 from costa_mm.engine import build_trained, read_checkpoint
 from costa_mm.engine.checkpoint_io import weights_of
@@ -101,7 +102,7 @@ class STVGInferencer:
             weights = text_path('weights', weights)
         device = get_device() if device is None else device
         check_device(device)
-        with DefaultScope.overwrite_default_scope(scope):
+        with DefaultScope.overwrite_default_scope(scope), collector_paused():
             self.cfg, weights = find_config(model, weights)
             self.model = self._build_model(weights).to(device).eval()
             if backend != 'pytorch':

@@ -5,17 +5,18 @@ from mmengine.runner import CheckpointLoader
 from costa_mm import compat
 from costa_mm.weights import SCHEME, load_by_name
 
-# mmdet's and mmaction2's parts are borrowed below by class and by prefix
-compat.import_mmdet_models()
-compat.import_mmaction_models()
+with compat.collector_paused():
+    # mmdet's and mmaction2's parts are borrowed below by class and by prefix
+    compat.import_mmdet_models()
+    compat.import_mmaction_models()
 
-from .backbones import *  # noqa: E402,F401,F403
-from .data_preprocessors import *  # noqa: E402,F401,F403
-from .grounders import *  # noqa: E402,F401,F403
-from .heads import *  # noqa: E402,F401,F403
-from .losses import *  # noqa: E402,F401,F403
-from .necks import *  # noqa: E402,F401,F403
-from .text_encoders import *  # noqa: E402,F401,F403
+    from .backbones import *  # noqa: F401,F403
+    from .data_preprocessors import *  # noqa: F401,F403
+    from .grounders import *  # noqa: F401,F403
+    from .heads import *  # noqa: F401,F403
+    from .losses import *  # noqa: F401,F403
+    from .necks import *  # noqa: F401,F403
+    from .text_encoders import *  # noqa: F401,F403
 
 # init_cfg=dict(type='Pretrained', checkpoint='costa_mm://NAME')
 CheckpointLoader.register_scheme(SCHEME, load_by_name, force=True)

@@ -59,9 +59,9 @@ def write_video(path: Union[str, os.PathLike],
         raise ValueError(f'{path}: the name of a video must end in .mp4')
     if not fps > 0:
         raise ValueError(f'{path}: {fps} frames per second')
-    codec = dict(options or {}, crf=str(crf))
-    codec.update(WEB_OPTIONS if web and preset is None else dict(
-        preset=preset or 'superfast'))
+    speed = WEB_OPTIONS if web and preset is None else dict(
+        preset=preset or 'superfast')
+    codec = {**speed, **(options or {}), 'crf': str(crf)}
     with atomic_path(path) as part:
         return _encode(part, frames, fps, codec, web)
 

@@ -22,6 +22,19 @@ def test_help_imports_nothing_heavy():
     assert all(f'\n  {name} ' in out for name in COMMANDS)
 
 
+def test_an_inferencer_imports_nothing_that_it_does_not_use():
+    code = ('import gc, sys; from costa_mm.apis import STVGInferencer; '
+            'STVGInferencer("costa_tiny_synthetic"); '
+            'print(sorted({m.split(".")[0] for m in sys.modules} & '
+            '{"gradio", "starlette", "ray", "pandas", "sklearn", "timm", '
+            '"onnx", "onnxruntime", "tensorboard", "decord", "IPython"}), '
+            'sorted(m for m in sys.modules if m.startswith("costa_mm.") and '
+            'm.split(".")[1] in ("cli", "synthetic")), gc.isenabled())')
+    out = subprocess.run([sys.executable, '-c', code], capture_output=True,
+                         text=True, check=True).stdout
+    assert out.splitlines()[-1] == '[] [] True'
+
+
 def test_words(capsys):
     assert main([]) == main(['--help']) == 0
     assert main(['--version']) == 0
