@@ -54,6 +54,7 @@ TRANSFORMS = {
     'PackSTVGInputs': {},
     'LoadTargetAttributes': dict(ann_file=str(ATTRIBUTES)),
     'DecordReader': {},
+    'TorchCodecReader': {},
     'PyAVReader': {},
 }
 HOOKS = {

@@ -6,8 +6,8 @@ from .cvat_video import CVATVideoDataset
 from .hcstvg import HCSTVGDataset
 from .mot import MOTDataset
 from .problems import SchemaError
-from .readers import (BaseVideoReader, DecordReader, PyAVReader, VideoInfo,
-                      VideoReadError)
+from .readers import (BaseVideoReader, DecordReader, PyAVReader,
+                      TorchCodecReader, VideoInfo, VideoReadError)
 from .records import SentenceAnnotation
 from .samplers import EpochSampler
 from .stvg_dataset import STVGDataset
@@ -26,6 +26,6 @@ __all__ = [
     'MOTDataset', 'PackSTVGInputs',
     'PyAVReader', 'RandomBranch', 'RandomSizeCrop', 'RandomTemporalCrop',
     'ResizeClip', 'STVGDataset', 'SampleFrames', 'SchemaError',
-    'SentenceAnnotation', 'SqueezeClip', 'VidSTGDataset', 'VideoInfo',
-    'VideoReadError'
+    'SentenceAnnotation', 'SqueezeClip', 'TorchCodecReader',
+    'VidSTGDataset', 'VideoInfo', 'VideoReadError'
 ]

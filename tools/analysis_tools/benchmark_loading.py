@@ -26,9 +26,10 @@ from benchmarking.machine import Table
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from costa_mm.datasets import DecordReader, PyAVReader
+from costa_mm.datasets import DecordReader, PyAVReader, TorchCodecReader
 from costa_mm.datasets.caching import CacheTask, store
 from costa_mm.datasets.frame_cache import cache_path, read_cache
+from costa_mm.datasets.readers.borrowed_reader import has_package
 from costa_mm.datasets.transforms.geometry import (resize_frames,
                                                    short_side_shape)
 from costa_mm.datasets.transforms.sampling import uniform_ids
@@ -145,6 +146,9 @@ def ways(path: str, ids: np.ndarray, shape: Tuple[int, int], cache: str,
         'decord': partial(DecordReader(num_threads=threads).read, path, ids),
         'cache': lambda: read_cache(stored, ids)[0],
     }
+    if has_package(TorchCodecReader.module):
+        load['torchcodec'] = partial(
+            TorchCodecReader(num_threads=threads).read, path, ids)
 
     def resized(name: str) -> np.ndarray:
         frames = np.ascontiguousarray(load[name]())

@@ -7,8 +7,9 @@ nothing about time (see :meth:`BaseVideoReader.times`).
 from .base import BaseVideoReader, BehindEndError, VideoInfo, VideoReadError
 from .decord_reader import DecordReader
 from .pyav_reader import PyAVReader, PyAVVideo
+from .torchcodec_reader import TorchCodecReader
 
 __all__ = [
     'BaseVideoReader', 'BehindEndError', 'DecordReader', 'PyAVReader',
-    'PyAVVideo', 'VideoInfo', 'VideoReadError'
+    'PyAVVideo', 'TorchCodecReader', 'VideoInfo', 'VideoReadError'
 ]

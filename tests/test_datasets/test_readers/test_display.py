@@ -8,12 +8,14 @@ from test_datasets.conftest import numbered_frame, read_number
 from test_datasets.test_readers.conftest import sequential, turn
 
 from costa_mm.datasets import (DecordReader, LoadTubeAnnotations,
-                               LoadVideoFrames, PyAVReader, VideoReadError)
+                               LoadVideoFrames, PyAVReader,
+                               TorchCodecReader, VideoReadError)
 from costa_mm.datasets.readers.display import square_shape, upright
 from costa_mm.structures import Tube
 
-READERS = [PyAVReader(), DecordReader()]
-BOTH = pytest.mark.parametrize('reader', READERS, ids=['pyav', 'decord'])
+READERS = [PyAVReader(), DecordReader(), TorchCodecReader()]
+BOTH = pytest.mark.parametrize(
+    'reader', READERS, ids=['pyav', 'decord', 'torchcodec'])
 
 
 @pytest.mark.parametrize('matrix, rows', [

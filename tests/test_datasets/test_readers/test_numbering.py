@@ -6,9 +6,10 @@ from test_datasets.conftest import read_number, write_video
 from test_datasets.test_readers.conftest import check_exact, remux, sequential
 
 from costa_mm.apis.inputs import make_sources
-from costa_mm.datasets import DecordReader, LoadVideoFrames, PyAVReader
+from costa_mm.datasets import (DecordReader, LoadVideoFrames, PyAVReader,
+                               TorchCodecReader)
 
-READERS = [PyAVReader(), DecordReader()]
+READERS = [PyAVReader(), DecordReader(), TorchCodecReader()]
 HEVC = {'x265-params': 'log-level=none:keyint=12:bframes=3',
         'preset': 'ultrafast'}
 OPEN = {'x264-params': 'open-gop=1:keyint=12:bframes=3:scenecut=0'}

@@ -8,11 +8,13 @@ import pytest
 from test_datasets.conftest import break_last_packet, read_number, write_video
 from test_datasets.test_readers.conftest import check_exact, remux, sequential
 
-from costa_mm.datasets import DecordReader, PyAVReader, VideoReadError
+from costa_mm.datasets import (DecordReader, PyAVReader, TorchCodecReader,
+                               VideoReadError)
 from costa_mm.datasets.readers import PyAVVideo, pyav_reader
 
-READERS = [DecordReader(), PyAVReader()]
-BOTH = pytest.mark.parametrize('reader', READERS, ids=['decord', 'pyav'])
+READERS = [DecordReader(), PyAVReader(), TorchCodecReader()]
+BOTH = pytest.mark.parametrize(
+    'reader', READERS, ids=['decord', 'pyav', 'torchcodec'])
 
 
 def test_real_clips_are_frame_exact(test_data):
@@ -163,16 +165,16 @@ def test_broken_last_packet_leaves_the_others_readable(clip, tmp_path):
 def test_without_decord_pyav_reads(clip, monkeypatch):
     import sys
 
-    from costa_mm.datasets.readers.decord_reader import has_decord
+    from costa_mm.datasets.readers.borrowed_reader import has_package
     monkeypatch.setitem(sys.modules, 'decord', None)
-    has_decord.cache_clear()
+    has_package.cache_clear()
     try:
         out = DecordReader().read(str(clip), [7])
         assert read_number(out[0]) == 7
         with pytest.raises(ImportError, match='PyAVReader'):
             DecordReader(exact=False).read(str(clip), [7])
     finally:
-        has_decord.cache_clear()
+        has_package.cache_clear()
 
 
 @pytest.mark.parametrize('name, codec, options', [

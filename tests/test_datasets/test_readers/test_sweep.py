@@ -8,7 +8,8 @@ import pytest
 from test_datasets.conftest import numbered_frame, read_number
 from test_datasets.test_readers.conftest import check_exact, sequential
 
-from costa_mm.datasets import DecordReader, PyAVReader
+from costa_mm.datasets import DecordReader, PyAVReader, TorchCodecReader
+from costa_mm.datasets.readers.borrowed_reader import has_package
 
 NUM = 40
 OPEN = {'x264-params': 'open-gop=1:keyint=12:bframes=3:scenecut=0'}
@@ -95,6 +96,23 @@ def write(path, codec, gop, between, options):
         container.mux(stream.encode(None))
 
 
+@pytest.mark.parametrize('kind', [DecordReader, TorchCodecReader])
+def test_a_plain_file_is_read_by_the_decoder_itself(kind, tmp_path,
+                                                    monkeypatch):
+    if not has_package(kind.module):
+        pytest.skip(f'{kind.package} cannot be used here')
+    path = tmp_path / 'a.mp4'
+    write(path, 'libx264', 12, 2, {})
+    frames = sequential(path)
+    reader = kind()
+    monkeypatch.setattr(PyAVReader, '_read', None)
+    assert reader._is_exact(str(path))
+    check_exact(reader, path, frames)
+    monkeypatch.undo()
+    write(tmp_path / 'a.avi', 'libx264', 12, 3, OPEN)
+    assert not reader._is_exact(str(tmp_path / 'a.avi'))
+
+
 @pytest.mark.parametrize('suffix, codec, gop, between, options', CASES)
 def test_every_container_is_frame_exact(suffix, codec, gop, between, options,
                                         tmp_path):
@@ -102,7 +120,8 @@ def test_every_container_is_frame_exact(suffix, codec, gop, between, options,
     write(path, codec, gop, between, options)
     frames = sequential(path)
     assert [read_number(f) for f in frames] == list(range(NUM))
-    for seed, reader in enumerate((PyAVReader(), DecordReader())):
+    for seed, reader in enumerate(
+            (PyAVReader(), DecordReader(), TorchCodecReader())):
         check_exact(reader, path, frames, seed)
         info = reader.probe(str(path))
         assert info.num_frames == NUM
