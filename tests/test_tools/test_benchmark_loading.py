@@ -6,6 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from costa_mm.datasets import TorchCodecReader
+from costa_mm.datasets.readers.borrowed_reader import has_package
+
 TOOL = (
     Path(__file__).resolve().parents[2] / 'tools' / 'analysis_tools' /
     'benchmark_loading.py')
@@ -28,7 +31,7 @@ def test_all_ways_load_the_same_frames(segment, tool, tmp_path):
     frames = {name: load() for name, load in ways.items()}
     assert list(frames) == [
         'published (pipe)', 'PyAV (default)', 'decord', 'cache'
-    ]
+    ] + ['torchcodec'] * has_package(TorchCodecReader.module)
     for name, got in frames.items():
         assert got.shape == (8, 224, 398, 3) and got.dtype == np.uint8
         error = np.abs(got.astype(int) - frames['published (pipe)']).mean()
