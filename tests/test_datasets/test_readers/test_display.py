@@ -8,8 +8,8 @@ from test_datasets.conftest import numbered_frame, read_number
 from test_datasets.test_readers.conftest import sequential, turn
 
 from costa_mm.datasets import (DecordReader, LoadTubeAnnotations,
-                               LoadVideoFrames, PyAVReader,
-                               TorchCodecReader, VideoReadError)
+                               LoadVideoFrames, PyAVReader, TorchCodecReader,
+                               VideoReadError)
 from costa_mm.datasets.readers.display import square_shape, upright
 from costa_mm.structures import Tube
 
