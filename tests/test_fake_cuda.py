@@ -7,17 +7,15 @@ from unittest import mock
 import pytest
 import torch
 from fake_cuda import DEVICE, HostWaits, fake_cuda, move
-from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from paper_training import paper_training
 from test_configs import TRAINED, read, shrink
-from tiny_model import grounder_cfg, make_batch
+from tiny_model import make_batch
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 
-import costa_mm.datasets.samplers
-import costa_mm.models
-import costa_mm.visualization  # noqa: F401
-from costa_mm.engine import ResumableEpochTrainLoop, STVGRunner
-from costa_mm.registry import DATASETS, MODELS
+import costa_mm.models  # noqa: F401
+from costa_mm.engine import ResumableEpochTrainLoop
+from costa_mm.registry import MODELS
 
 
 def without_numbers(value):
@@ -131,17 +129,6 @@ def test_a_wrong_device_is_an_error():
         torch.zeros(2, device=DEVICE) + torch.zeros(2)
 
 
-@DATASETS.register_module(force=True)
-class OneVideo(torch.utils.data.Dataset):
-    metainfo = {}
-
-    def __len__(self):
-        return 6
-
-    def __getitem__(self, index):
-        return {k: v[0] for k, v in make_batch().items()}
-
-
 def gradients_without_backward(self, loss, **kwargs):
     """The backward pass is out of reach: gradients are there all at once."""
     assert loss.device == DEVICE and loss.requires_grad
@@ -149,26 +136,6 @@ def gradients_without_backward(self, loss, **kwargs):
     for group in self.optimizer.param_groups:
         for p in group['params']:
             p.grad = torch.empty_like(p)
-
-
-def paper_training(work_dir):
-    """The tiny model with optimizer and hooks of the paper's training."""
-    paper = read('costa_hcstvg.py')
-    paper.default_hooks.pop('visualization')
-    paper.default_hooks.logger.interval = 3
-    paper.default_hooks.checkpoint.update(interval=-1, save_last=False)
-    loader = dict(
-        batch_size=1, num_workers=0, dataset=dict(type='OneVideo'),
-        sampler=dict(type='EpochSampler', shuffle=False),
-        collate_fn=dict(type='pseudo_collate'))
-    return STVGRunner(
-        grounder_cfg(), str(work_dir), loader,
-        train_cfg=dict(by_epoch=True, max_epochs=1),
-        optim_wrapper=paper.optim_wrapper,
-        param_scheduler=paper.param_scheduler,
-        default_hooks=paper.default_hooks, custom_hooks=paper.custom_hooks,
-        default_scope='costa_mm', experiment_name=str(work_dir),
-        log_level='ERROR', cfg=Config())
 
 
 def test_an_iteration_waits_for_the_norm_and_for_logged_losses(tmp_path):
