@@ -4,9 +4,10 @@
 Importing it checks the packages below and imports none of them: the command
 ``costa-mm`` answers at once.
 """
-from .compat import check_dependencies
+from .compat import check_dependencies, wait_without_spinning
 from .version import __version__, version_info
 
 check_dependencies()
+wait_without_spinning()
 
 __all__ = ['__version__', 'version_info']

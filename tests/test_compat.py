@@ -242,3 +242,14 @@ def test_the_collector_runs_again_after_an_import():
             assert gc.isenabled() == running
         finally:
             gc.enable()
+
+
+@pytest.mark.parametrize('name', ['OMP_WAIT_POLICY', 'KMP_BLOCKTIME',
+                                  'GOMP_SPINCOUNT'])
+def test_threads_wait_as_the_user_says(name, monkeypatch):
+    for other in ('OMP_WAIT_POLICY', 'KMP_BLOCKTIME', 'GOMP_SPINCOUNT'):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, 'as the user says')
+    before = dict(os.environ)
+    compat.wait_without_spinning()
+    assert dict(os.environ) == before

@@ -6,7 +6,7 @@
 #   bash tools/dist_run.sh GPUS TOOL [ARGUMENTS OF THE TOOL]
 #
 # Settings: NNODES, NODE_RANK, PORT, MASTER_ADDR, PYTHON (the interpreter),
-# OMP_NUM_THREADS.
+# OMP_NUM_THREADS, OMP_WAIT_POLICY.
 set -euo pipefail
 
 GPUS=$1
@@ -21,6 +21,9 @@ if [ -z "${OMP_NUM_THREADS:-}" ]; then
     CORES=$(nproc)
     export OMP_NUM_THREADS=$((CORES > GPUS ? CORES / GPUS : 1))
 fi
+
+# Threads that wait for each other sleep and do not spin.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
 
 # The first machine listens there; torchrun's own error is a page long.
 if [ "${NODE_RANK:-0}" = 0 ] && \

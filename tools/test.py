@@ -5,9 +5,7 @@ import os
 import os.path as osp
 from typing import Optional, Sequence
 
-import torch
 from mmengine.config import Config
-from mmengine.dist import is_main_process
 
 from costa_mm.engine.checkpoint_io import check_checkpoint
 from costa_mm.engine.config import build_runner, read_config
@@ -143,6 +141,7 @@ def prepare(args: argparse.Namespace) -> Config:
         cfg.pop(key, None)
     set_outputs(cfg, args)
     if args.amp:
+        import torch  # after costa_mm, which sets how its threads wait
         cfg.test_cfg['fp16'] = True
         if torch.cuda.is_available():
             torch.set_autocast_dtype('cuda', autocast_dtype())
@@ -152,6 +151,7 @@ def prepare(args: argparse.Namespace) -> Config:
 def main() -> None:
     """Evaluate."""
     args = parse_args()
+    from mmengine.dist import is_main_process
     metrics = build_runner(prepare(args)).test()
     if args.metrics_out and is_main_process():
         write_json(metrics, args.metrics_out, indent=2)

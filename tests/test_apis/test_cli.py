@@ -1,6 +1,7 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """The command ``costa-mm``."""
 import json
+import os
 import subprocess
 import sys
 
@@ -30,9 +31,13 @@ def test_an_inferencer_imports_nothing_that_it_does_not_use():
             '"onnx", "onnxruntime", "tensorboard", "decord", "IPython"}), '
             'sorted(m for m in sys.modules if m.startswith("costa_mm.") and '
             'm.split(".")[1] in ("cli", "synthetic")), gc.isenabled())')
+    env = {k: v for k, v in os.environ.items() if k != 'OMP_WAIT_POLICY'}
     out = subprocess.run([sys.executable, '-c', code], capture_output=True,
-                         text=True, check=True).stdout
-    assert out.splitlines()[-1] == '[] [] True'
+                         text=True, check=True,
+                         env=dict(env, OMP_DISPLAY_ENV='true'))
+    assert out.stdout.splitlines()[-1] == '[] [] True'
+    if 'OMP_WAIT_POLICY' in out.stderr:  # as OpenMP itself reports it
+        assert "OMP_WAIT_POLICY = 'PASSIVE'" in out.stderr
 
 
 def test_words(capsys):
