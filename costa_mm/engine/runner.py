@@ -1,6 +1,8 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """MMEngine's runner, for any device and for runs that are interrupted."""
 import copy
+import logging
+import os
 from typing import Callable, Dict, Optional, Sequence, Union
 
 import torch
@@ -12,11 +14,14 @@ from torch import nn
 
 from costa_mm.compat import cpu_model_wrapper, init_dist_without_cuda
 from costa_mm.registry import RUNNERS
+from costa_mm.utils import write_text
 from costa_mm.utils.building import weights_follow
 from costa_mm.weights import load_initial_weights
 from .checkpoint_io import load_weights, read_checkpoint
 from .config import settle_workers
 from .launch import DEFAULT_TIMEOUT
+from .quiet import (environment_text, hide_inner_deprecations, speak_once,
+                    without_inner_warnings)
 from .resuming import apply_options, check_resumable, options_of
 from .run_state import unwrapped
 from .truth import check_truth
@@ -56,6 +61,7 @@ class STVGRunner(Runner):
     - A hanging rank or data worker ends the run in bounded time.
     - Losses are read from the device when they are logged, and frames are
       copied to it while it computes.
+    - The log begins with the figures: environment and config are in files.
     """
 
     def register_default_hooks(self, hooks: Optional[Dict] = None) -> None:
@@ -77,9 +83,35 @@ class STVGRunner(Runner):
         if (self.distributed and not is_distributed()
                 and not torch.cuda.is_available()):
             init_dist_without_cuda(self.launcher, dist_cfg['timeout'])
+        if self.distributed:
+            speak_once()
         super().setup_env({**env_cfg, 'dist_cfg': dist_cfg})
         if self._train_dataloader is not None:
             self._hold_work_dir()
+
+    def build_logger(self, *args, **kwargs) -> logging.Logger:
+        """Build the logger; see MMEngine."""
+        logger = super().build_logger(*args, **kwargs)
+        hide_inner_deprecations(logger)
+        return logger
+
+    def _log_env(self, env_cfg: Dict) -> None:
+        """Tell in two lines what runs, and all of it in a file."""
+        path = os.path.join(self._log_dir, 'environment.txt')
+        if is_main_process():
+            write_text(
+                environment_text(**env_cfg, **self._randomness_cfg,
+                                 launcher=self._launcher,
+                                 processes=self._world_size), path)
+        name = os.path.basename(self.cfg.filename or f'{self.timestamp}.py')
+        self.logger.info(
+            f'{self._world_size} process(es), seed {self._seed}, torch '
+            f'{torch.__version__}; all of the environment: {path}')
+        self.logger.info(f'config: {os.path.join(self.work_dir, name)}')
+
+    def get_hooks_info(self) -> str:
+        """The hooks in their order, on one line."""
+        return ', '.join(type(hook).__name__ for hook in self._hooks)
 
     def _hold_work_dir(self) -> None:
         """Let no other run train in the folder; all processes agree."""
@@ -131,7 +163,8 @@ class STVGRunner(Runner):
                 model_wrapper_cfg,
                 find_unused_parameters=self.cfg.get('find_unused_parameters',
                                                     False))
-        return super().wrap_model(model_wrapper_cfg, model)
+        with without_inner_warnings():
+            return super().wrap_model(model_wrapper_cfg, model)
 
     def build_train_loop(self, loop: Union[BaseLoop, Dict]) -> BaseLoop:
         """Build the training loop, by default one that resumes exactly."""

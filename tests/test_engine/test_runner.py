@@ -3,6 +3,7 @@
 import pytest
 import torch
 from engine_toy import toy_config, train
+from mmengine.config import Config
 from mmengine.runner import Runner
 
 from costa_mm.engine import (ResumableEpochTrainLoop, ResumableIterTrainLoop,
@@ -25,6 +26,25 @@ def test_auto_scale_lr_counts_accumulation(tmp_path, accumulate, expected):
     assert wrapper.get_lr()['lr'] == [pytest.approx(expected)]
     r.scale_lr(wrapper, dict(enable=False))
     assert wrapper.get_lr()['lr'] == [pytest.approx(expected)]
+
+
+def test_the_log_begins_with_the_figures(tmp_path, capsys):
+    r = runner(tmp_path, log_level='INFO', experiment_name='log of figures',
+               **{'default_hooks.logger.interval': 1,
+                  'train_cfg.max_epochs': 1})
+    r.train()
+    folder, = [p.parent for p in tmp_path.glob('*/environment.txt')]
+    lines = capsys.readouterr().out.splitlines()
+    first = next(i for i, s in enumerate(lines) if 'Epoch(train)' in s)
+    assert first <= 20
+    assert not [s for s in lines if 'deprecated' in s]
+    config, = [s.split('config: ')[1] for s in lines if ' config: ' in s]
+    assert Config.fromfile(config).model == r.cfg.model
+    told = (folder / 'environment.txt').read_text()
+    assert 'PyTorch: ' in told and 'processes: 1' in told
+    hooks = lines[[i for i, s in enumerate(lines)
+                   if 'Hooks will be' in s][0] + 1]
+    assert hooks.split(', ') == [type(h).__name__ for h in r.hooks]
 
 
 def test_loops_by_their_config(tmp_path):

@@ -114,6 +114,12 @@ def test_logs_that_cannot_be_read(run, tmp_path):
     path.write_text('')
     with pytest.raises(ValueError, match='holds no values yet'):
         read_log(str(path))
-    write(path, train(10, 1))
+    write(path, dict(step=1, m_vIoU=0.5))
     with pytest.raises(ValueError, match='log more often'):
         run('cal_train_time', path)
+
+
+def test_a_run_of_one_value_per_epoch_has_a_time(run, tmp_path):
+    path = tmp_path / 'a.json'
+    write(path, train(10, 1))
+    assert 'average iter time: ' in run('cal_train_time', path)

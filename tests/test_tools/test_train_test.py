@@ -137,7 +137,10 @@ def test_print_config(tool, config, tmp_path, capsys):
 
 
 def shells(name, *args, nodes=1):
-    """Run a distributed shell on one node, or at once on several."""
+    """Run a distributed shell on one node, or at once on several.
+
+    Returns what each of them said.
+    """
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         port = s.getsockname()[1]
@@ -152,16 +155,23 @@ def shells(name, *args, nodes=1):
             stderr=subprocess.STDOUT,
             text=True) for rank in range(nodes)
     ]
+    said = []
     for process in started:
-        said, _ = process.communicate(timeout=900)
-        assert process.returncode == 0, said
+        said.append(process.communicate(timeout=900)[0])
+        assert process.returncode == 0, said[-1]
+    return said
 
 
 def test_two_processes(config, tool, tmp_path):
     """Training on two nodes, testing on one."""
     work_dir = tmp_path / 'two'
-    shells('dist_train.sh', config, 1, '--work-dir', work_dir,
-           '--cfg-options', 'train_dataloader.batch_size=1', nodes=2)
+    first, second = shells(
+        'dist_train.sh', config, 1, '--work-dir', work_dir,
+        '--cfg-options', 'train_dataloader.batch_size=1', 'log_level=INFO',
+        'default_hooks.logger.interval=1', nodes=2)
+    assert 'FileClient' not in first and 'Warning' not in second
+    lines = [line for said in (first, second) for line in said.splitlines()]
+    assert next(i for i, s in enumerate(lines) if '(train)' in s) <= 60
     path = work_dir / 'iter_6.pth'  # 12 samples, 2 at a time
     assert osp.isfile(path)
     outs = [tmp_path / 'one.json', tmp_path / 'two.json']

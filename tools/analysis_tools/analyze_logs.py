@@ -156,21 +156,22 @@ def epoch_times(log: Log, include_outliers: bool) -> Dict[int, float]:
     Args:
         log (:obj:`Log`): The log.
         include_outliers (bool): Whether the first value of an epoch counts,
-            which has the start of the workers in it.
+            which has the start of the workers in it.  It does where every
+            epoch has one value only.
 
     Raises:
-        ValueError: If no epoch has enough values.
+        ValueError: If there are no values of training.
     """
     epochs: Dict[int, List[float]] = {}
     for entry in log.train:
         epochs.setdefault(entry.get('epoch', 1), []).append(entry['time'])
-    skip = 0 if include_outliers else 1
+    if not epochs:
+        raise ValueError('the log has no iterations of training yet: log '
+                         'more often (default_hooks.logger.interval)')
+    single = max(map(len, epochs.values())) == 1
+    skip = 0 if include_outliers or single else 1
     means = {e: float(np.mean(t[skip:])) for e, t in epochs.items()
              if len(t) > skip}
-    if not means:
-        raise ValueError(
-            'no epoch has enough values: log more often '
-            '(default_hooks.logger.interval) or use --include-outliers')
     return means
 
 
