@@ -10,6 +10,9 @@ from setuptools.command.build_py import build_py
 ROOT = Path(__file__).resolve().parent
 # What `mim` and the inferencer look for in an installed OpenMMLab package.
 MIM_FILES = ('configs', 'tools', 'demo', 'model-index.yml')
+# they install, test or measure a checkout
+CHECKOUT_TOOLS = ('setup_env.sh', 'run_tests.sh', 'quickstart.sh',
+                  'gpu_suite.sh', 'gpu_suite_report.py')
 
 
 def read(path: str) -> str:
@@ -57,7 +60,8 @@ class BuildWithMim(build_py):
         target = Path(self.build_lib) / 'costa_mm' / '.mim'
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
-        ignore = shutil.ignore_patterns('__pycache__', '*.pyc')
+        ignore = shutil.ignore_patterns('__pycache__', '*.pyc',
+                                        *CHECKOUT_TOOLS)
         for name in (*MIM_FILES, *local_weights()):
             source = ROOT / name
             (target / name).parent.mkdir(parents=True, exist_ok=True)

@@ -147,7 +147,7 @@ def main() -> int:
     args = parse_args()
     if gr is None:
         print('the web page needs Gradio: '
-              'pip install -r requirements/webapp.txt', file=sys.stderr)
+              'pip install "costa_mm[webapp]"', file=sys.stderr)
         return 1
     limits = Limits(megabytes=args.max_mb, seconds=args.max_seconds,
                     sentences=args.max_sentences)
