@@ -17,18 +17,17 @@ def compile_parts(model: nn.Module,
     share their code, and what handles sentences and videos of different
     lengths stays Python.  Names in checkpoints do not change.
 
-    Code is made for any number of frames and any size from the start
-    (``dynamic=True``).  Left to itself PyTorch makes code for the first size,
-    then for any; parts that share their Python code, such as the connections
-    of four stages, then reach its limit of 8 and run uncompiled.
+    Left to itself PyTorch makes code for the first size, then for any; parts
+    that share their Python code, such as the connections of four stages, then
+    reach its limit of 8 and run uncompiled.  ``dynamic=True`` makes code for
+    any size from the start.
 
     Args:
         model (nn.Module): A :class:`SpatioTemporalGrounder`.
         parts (Sequence[str], optional): Names of modules, with ``*`` for any
             characters; of a module and its children the module is compiled.
             By default the :func:`repeated_parts`.
-        **kwargs: For ``torch.compile``: ``mode``, ``dynamic`` (False where
-            all videos have one size and length), ``backend``.
+        **kwargs: For ``torch.compile``: ``mode``, ``dynamic``, ``backend``.
 
     Returns:
         list[str]: What is compiled when it is first called.
@@ -38,7 +37,6 @@ def compile_parts(model: nn.Module,
     """
     if parts is None:
         parts = [name for name, _ in repeated_parts(model)]
-    kwargs = {'dynamic': True, **kwargs}
     chosen: List[str] = []
     used = set()
     for name, module in model.named_modules():

@@ -82,7 +82,8 @@ def ten_batches():
 
 
 def test_ten_shapes_need_few_compilations(monkeypatch):
-    """At most two for each part, and none once three shapes were seen."""
+    """With ``dynamic=True``: at most two for each part, and none once three
+    shapes were seen."""
     # a part that reaches the limit would run uncompiled, silently
     monkeypatch.setattr(torch._dynamo.config, 'fail_on_recompile_limit_hit',
                         True)
@@ -97,7 +98,7 @@ def test_ten_shapes_need_few_compilations(monkeypatch):
     model = build(grounder_cfg(
         neck=neck_cfg(num_layers=1),
         head=head_cfg(num_temporal_layers=1, num_spatial_layers=1),
-        compile_cfg=dict(backend=backend, parts=parts)))
+        compile_cfg=dict(backend=backend, parts=parts, dynamic=True)))
     counts = []
     for batch in ten_batches():
         predict(model, batch)
