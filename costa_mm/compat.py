@@ -7,8 +7,8 @@ which whatever builds something imports; the model libraries are imported by
 :func:`import_mmdet_models` and :func:`import_mmaction_models`, which
 ``costa_mm.models`` calls before it names any of their parts.
 
-Known and not handled, since nothing of ours needs them: with setuptools >= 81
-there is no ``pkg_resources``, so ``_base_ = 'mmdet::...'``,
+Known and only told at import, since nothing of ours needs them: with
+setuptools >= 81 there is no ``pkg_resources``, so ``_base_ = 'mmdet::...'``,
 ``mmengine.utils.is_installed`` and ``mmengine.hub`` fail (mmengine 0.10.7).
 """
 import argparse
@@ -21,6 +21,7 @@ import pickle
 import subprocess
 import sys
 import types
+import warnings
 from contextlib import contextmanager
 from importlib import metadata
 from typing import Dict, Iterator, List, Optional, Tuple
@@ -87,6 +88,11 @@ def check_dependencies() -> None:
     if wrong:
         raise ImportError('costa_mm cannot run here:\n  ' +
                           '\n  '.join(wrong))
+    if importlib.util.find_spec('pkg_resources') is None:
+        warnings.warn(
+            "configs with _base_ = 'mmdet::...' cannot be read here: MMEngine "
+            'needs pkg_resources for it, which setuptools 81 and later lack; '
+            'pip install "setuptools<81"', stacklevel=3)
 
 
 def pixel_conversion_options(num_threads: int) -> Dict[str, int]:

@@ -50,6 +50,16 @@ def test_these_versions_are_accepted():
     compat.check_dependencies()
 
 
+def test_a_setuptools_without_pkg_resources_is_told(monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, 'find_spec',
+        lambda name, *args: None if name == 'pkg_resources' else find(
+            name, *args))
+    with pytest.warns(UserWarning, match='setuptools<81'):
+        compat.check_dependencies()
+
+
 @pytest.mark.parametrize('name,version', [
     ('mmdet', '3.4.0'),
     ('mmaction2', '1.0.0'),
