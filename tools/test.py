@@ -13,6 +13,7 @@ from costa_mm.engine.launch import (LAUNCHERS, autocast_dtype,
                                     close_process_group)
 from costa_mm.engine.options import OptionsAction
 from costa_mm.evaluation import RESULT_FORMATS, get_format
+from costa_mm.utils.building import needs_weights
 from costa_mm.utils.configs import dataset_of
 from costa_mm.utils.files import check_folder, check_output, write_json
 
@@ -21,7 +22,8 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description='Evaluate a checkpoint')
     parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('checkpoint', help="checkpoint file; 'none' for a "
+                        'method that puts together what others have trained')
     parser.add_argument(
         '--work-dir',
         help='folder for the log (default: the config\'s, or '
@@ -111,6 +113,21 @@ def set_prediction_file(cfg: Config, args: argparse.Namespace) -> None:
         cfg.test_evaluator = metrics[0]
 
 
+def find_checkpoint(checkpoint: str, cfg: Config) -> Optional[str]:
+    """The checkpoint to load, or None where none is needed.
+
+    Raises:
+        FileNotFoundError: If there is no such checkpoint.
+        ValueError: If the model is nothing without one.
+    """
+    if checkpoint != 'none':
+        check_checkpoint(checkpoint)
+        return checkpoint
+    if needs_weights(cfg.model):
+        raise ValueError(f'{cfg.model.type} is nothing without a checkpoint')
+    return None
+
+
 def prepare(args: argparse.Namespace) -> Config:
     """The config of the run; everything that can be wrong early is.
 
@@ -131,9 +148,9 @@ def prepare(args: argparse.Namespace) -> Config:
         options=args.cfg_options,
         work_dir=args.work_dir,
         launcher=args.launcher)
-    check_checkpoint(args.checkpoint)
+    checkpoint = find_checkpoint(args.checkpoint, cfg)
     dataset_of(cfg, 'test')
-    cfg.load_from, cfg.resume = args.checkpoint, False
+    cfg.load_from, cfg.resume = checkpoint, False
     # nothing of the training is needed, least of all its data
     for key in ('train_dataloader', 'train_cfg', 'optim_wrapper',
                 'param_scheduler', 'val_dataloader', 'val_cfg',

@@ -14,4 +14,15 @@ test_pipeline = [
     dict(type='PackSTVGInputs', video_keys=('tubes', 'tube_scores')),
 ]
 test_dataloader = dict(
-    dataset=dict(type='STVGDataset', pipeline=test_pipeline, test_mode=True))
+    batch_size=1,
+    num_workers=2,
+    sampler=dict(type='EpochSampler', shuffle=False, round_up=False),
+    dataset=dict(
+        type='STVGDataset',
+        data_root='data/mine/',
+        ann_file='test.json',
+        data_prefix=dict(video='videos'),
+        pipeline=test_pipeline,
+        test_mode=True))
+test_evaluator = dict(type='STVGMetric')
+test_cfg = dict()

@@ -8,7 +8,6 @@ import torch
 from mmengine.config import Config, ConfigDict
 
 from costa_mm.engine.config import load_config
-from costa_mm.registry import MODELS
 from costa_mm.weights import find_model
 from .inputs import text_path
 
@@ -54,12 +53,3 @@ def check_device(device: str) -> None:
         raise ValueError(
             f"device {device!r} cannot be used here; give 'cpu', or 'cuda:0' "
             f'on a machine with a GPU and a torch for it ({reason})') from e
-
-
-def needs_weights(model: dict) -> bool:
-    """Whether a model is nothing without a checkpoint of ours.
-
-    Methods that only put together what others have trained say
-    ``needs_weights = False``.
-    """
-    return getattr(MODELS.get(model['type']), 'needs_weights', True)

@@ -20,6 +20,7 @@ from costa_mm.engine import build_trained, read_checkpoint
 from costa_mm.engine.checkpoint_io import weights_of
 from costa_mm.registry import INFERENCERS, MODELS, TRANSFORMS
 from costa_mm.structures import TubeDataSample
+from costa_mm.utils.building import needs_weights
 from costa_mm.utils.configs import first_dataset
 from costa_mm.visualization import TubeLocalVisualizer
 from costa_mm.weights import models_with_weights, notice_of
@@ -29,8 +30,7 @@ from .grounding import (OpenedVideo, VideoWindows, ground_group, group_videos,
                         prefetch)
 from .inputs import (Sentences, Videos, check_number, live_requests,
                      make_requests, make_sources, text_path)
-from .model_choice import (Model, check_device, config_of, find_config,
-                           needs_weights)
+from .model_choice import Model, check_device, config_of, find_config
 from .outputs import (TUBE_FILE, Progress, check_outputs, draw_files,
                       draw_pictures)
 from .results import TubeResult, dump_results

@@ -27,3 +27,13 @@ def weights_follow(follow: bool = True) -> Iterator[None]:
 def weights_will_follow() -> bool:
     """Whether this runs inside :func:`weights_follow`."""
     return _FOLLOW.get()
+
+
+def needs_weights(model: dict) -> bool:
+    """Whether a model is nothing without a checkpoint of ours.
+
+    Methods that only put together what others have trained say
+    ``needs_weights = False``.
+    """
+    from costa_mm.registry import MODELS
+    return getattr(MODELS.get(model['type']), 'needs_weights', True)
