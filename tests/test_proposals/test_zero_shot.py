@@ -1,5 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Ranking without training: every cue, and the whole chain."""
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -192,3 +193,12 @@ def test_images_are_compared_over_time(folder, clip):
     best = int(values.argmax())
     boxes = ([10, 20, 30, 40], [60, 20, 80, 40], [0, 50, 90, 60])
     assert result.boxes[12].round().tolist() == boxes[best]
+
+
+def test_testing_needs_no_checkpoint():
+    find = runpy.run_path(str(CONFIGS.parents[1] / 'tools' / 'test.py'))[
+        'find_checkpoint']
+    assert find('none', Config.fromfile(CONFIGS / 'tube_ranking.py')) is None
+    costa = Config.fromfile(CONFIGS.parent / 'costa_hcstvg.py')
+    with pytest.raises(ValueError, match='nothing without a checkpoint'):
+        find('none', costa)
