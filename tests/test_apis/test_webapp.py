@@ -24,7 +24,7 @@ from costa_mm.synthetic import Settings, draw_sample
 from costa_mm.visualization import write_video
 
 pytest.importorskip(
-    'gradio', reason='no Gradio: pip install -r requirements/webapp.txt')
+    'gradio', reason='no Gradio: pip install "costa_mm[webapp]"')
 DEMO = Path(__file__).resolve().parents[2] / 'demo' / 'webapp.py'
 RED, GREEN = 'the red square moves right', 'the green square stands still'
 TIMEOUT = 120  # seconds; the machine may be busy
