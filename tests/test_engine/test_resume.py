@@ -88,13 +88,13 @@ def test_sigkill_at_random_points(variant, whole_run, launch, finish,
 
 
 # what the own process does at the moment of its death; 2 fsyncs per file,
-# 2 files per checkpoint
+# 2 files per checkpoint; the first that is replaced is the environment's
 MOMENTS = [
     KillAtCall('fsync', 1),  # the checkpoint is written, not on the disk
-    KillAtCall('replace', 3),  # on the disk, under its temporary name
-    KillAtCall('replace', 3, after=True),  # renamed
-    KillAtCall('replace', 4),  # before last_checkpoint names it
-    KillAtCall('replace', 6, after=True),  # it does, nothing is removed yet
+    KillAtCall('replace', 4),  # on the disk, under its temporary name
+    KillAtCall('replace', 4, after=True),  # renamed
+    KillAtCall('replace', 5),  # before last_checkpoint names it
+    KillAtCall('replace', 7, after=True),  # it does, nothing is removed yet
     KillAtCall('remove', 1),  # removing the oldest
     KillAtCall('remove', 2, after=True),
 ]
@@ -154,8 +154,9 @@ def count_loads(work_dir):
 
 
 def test_skipped_batches_are_not_loaded(finish, tmp_path):
-    # killed while it saves after iteration 4 of 6
-    assert finish(train, tmp_path, True, KillAtCall('replace', 4,
+    # killed while it saves after iteration 4 of 6; the first file that is
+    # replaced is the environment's
+    assert finish(train, tmp_path, True, KillAtCall('replace', 5,
                                                     True)) == SIGKILLED
     assert finish(count_loads, tmp_path) == 0
     loads = (tmp_path / 'loads').read_text().split('\n')[:-1]

@@ -131,6 +131,8 @@ def test_proposals_follow_the_frames(video, tmp_path):
     wrong = dict(sample(video), img_shape=(96, 64))
     with pytest.raises(ValueError, match='96 x 64 pixels, and it has 64 x 96'):
         load(wrong)
+    with pytest.raises(ValueError, match='of 12 frames, and it has 16'):
+        load(dict(sample(video), num_frames=16))
 
 
 def test_proposals_reach_the_batch(video, tmp_path):
@@ -156,7 +158,8 @@ def test_a_proposer_in_the_pipeline(video, detections, tmp_path):
         type='TubeProposer', detector=dict(
             type='GivenDetections', path=detections,
             classes=[str(i) for i in range(20)])))
-    assert load(sample(video))['tube_labels'] == ('17', 'cup')
+    found = load(dict(sample(video), num_frames=24))
+    assert found['tube_labels'] == ('17', 'cup')
     with pytest.raises(ValueError, match='give root'):
         LoadTubeProposals()
 

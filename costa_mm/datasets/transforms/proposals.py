@@ -9,6 +9,8 @@ from costa_mm.registry import PROPOSALS, TRANSFORMS
 from costa_mm.structures import TubeProposals, load_proposals, proposal_path
 from .base import ClipTransform
 
+TAIL_TOLERANCE = 3  # frames that an annotation may count differently
+
 
 @TRANSFORMS.register_module()
 class LoadTubeProposals(ClipTransform):
@@ -23,6 +25,7 @@ class LoadTubeProposals(ClipTransform):
     - video_path
     - frame_ids
     - img_shape
+    - num_frames
     - sentence, sentences (a proposer that looks for words)
 
     Modified Keys:
@@ -40,7 +43,7 @@ class LoadTubeProposals(ClipTransform):
     Raises:
         FileNotFoundError: If a video has no proposals and there is no
             proposer.
-        ValueError: If they are of a video of another size.
+        ValueError: If they are of a video of another size or length.
     """
 
     def __init__(self,
@@ -69,6 +72,12 @@ class LoadTubeProposals(ClipTransform):
         proposals = self.find(results)
         height, width = results['img_shape']
         own = proposals.size
+        if abs(proposals.num_frames - results['num_frames']) > TAIL_TOLERANCE:
+            raise ValueError(
+                f"the proposals for {results['video_path']} are of a video of "
+                f'{proposals.num_frames} frames, and it has '
+                f"{results['num_frames']}: one folder per split, where names "
+                'repeat')
         if abs(own[0] * height - own[1] * width) > max(own):
             raise ValueError(
                 f"the proposals for {results['video_path']} are of a video "
