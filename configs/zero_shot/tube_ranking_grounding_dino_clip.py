@@ -3,7 +3,7 @@
 # the Hugging Face hub when first asked for.
 _base_ = [
     '../_base_/models/zero_shot_tube_ranking.py',
-    '../_base_/default_runtime.py'
+    '../_base_/datasets/proposals.py', '../_base_/default_runtime.py'
 ]
 model = dict(
     image_text='openai/clip-vit-base-patch32',
@@ -22,16 +22,4 @@ test_pipeline = [
     dict(type='ResizeClip', short_side=256, max_size=512),
     dict(type='PackSTVGInputs', video_keys=('tubes', 'tube_scores')),
 ]
-test_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    sampler=dict(type='EpochSampler', shuffle=False, round_up=False),
-    dataset=dict(
-        type='STVGDataset',
-        data_root='data/mine/',
-        ann_file='test.json',
-        data_prefix=dict(video='videos'),
-        pipeline=test_pipeline,
-        test_mode=True))
-test_evaluator = dict(type='STVGMetric')
-test_cfg = dict()
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
 from costa_mm.structures import (AttentionMaps, FusedMemory, TextFeatures,
-                                 Tube, TubeDataSample, TubeOutputs, VideoBatch,
+                                 TubeDataSample, TubeOutputs, VideoBatch,
                                  VisualFeatures)
 from ..text_encoders import BaseTextEncoder
 from ..utils import (DecodingConfig, SampledTube, checkpointed, compile_parts,
-                     cut_video, densify_boxes, merge_passes, merge_windows)
+                     cut_video, merge_passes, merge_windows, write_prediction)
 
 Part = Union[dict, nn.Module]
 
@@ -194,7 +194,7 @@ class SpatioTemporalGrounder(BaseModel):
         text = self.encode_queries(metas)
         tubes = self._ground(visual, text, metas)
         for sample, tube in zip(data_samples, tubes):
-            self._write_prediction(sample, tube)
+            write_prediction(sample, tube, self.test_cfg.box_ends)
         return data_samples
 
     def predict_windows(
@@ -239,7 +239,7 @@ class SpatioTemporalGrounder(BaseModel):
         for sample, *tubes in zip(data_samples, *found):
             tube = merge_windows(tubes, self.test_cfg)
             sample.set_metainfo(dict(frame_ids=tube.frame_ids))
-            self._write_prediction(sample, tube)
+            write_prediction(sample, tube, self.test_cfg.box_ends)
         return data_samples
 
     # ---------------------------------------------------------------- steps
@@ -360,23 +360,3 @@ class SpatioTemporalGrounder(BaseModel):
         return VisualFeatures(
             *map(expand, visual[:-1]),
             extras={k: expand(v) for k, v in visual.extras.items()})
-
-    def _write_prediction(self, sample: TubeDataSample,
-                          tube: SampledTube) -> None:
-        meta = sample.metainfo
-        start, end, score = tube.spans[0]
-        hold = self.test_cfg.box_ends == 'hold'
-        sample.pred_tube = Tube(
-            span=(start, end),
-            frame_ids=np.arange(meta['num_frames']),
-            boxes=densify_boxes(tube.frame_ids, tube.boxes,
-                                meta['num_frames'],
-                                (start, end) if hold else None),
-            qtype=meta.get('qtype'),
-            num_frames=meta['num_frames'],
-            fps=meta.get('fps'))
-        sample.pred_score = score
-        sample.pred_spans = tube.spans
-        sample.pred_start, sample.pred_end = tube.start, tube.end
-        sample.pred_attendance = tube.attendance
-        sample.pred_boxes = tube.boxes

@@ -8,11 +8,11 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
-from costa_mm.structures import (Tube, TubeDataSample, VideoBatch,
-                                 VisualFeatures)
+from costa_mm.structures import TubeDataSample, VideoBatch, VisualFeatures
 from ..text_encoders.hf_loading import loading_from_hub
 from ..text_encoders.subjects import parse_subject
-from ..utils.tube_decoding import DecodingConfig, densify_boxes, to_source_span
+from ..utils.tube_decoding import (DecodingConfig, SampledTube, densify_boxes,
+                                   to_source_span, write_prediction)
 from ..utils.word_cues import (GREYS, HUES, best_segment, color_share,
                                place_fit, words_of)
 
@@ -247,19 +247,15 @@ class ZeroShotTubeRanking(BaseModel):
             score = 0.
         ends = self.test_cfg.span_ends
         span = to_source_span(first, last, ids, sample.num_frames, ends)
-        sample.pred_tube = Tube(
-            span=span,
-            frame_ids=np.arange(sample.num_frames),
-            boxes=densify_boxes(ids, boxes, sample.num_frames),
-            qtype=sample.get('qtype'),
-            num_frames=sample.num_frames,
-            fps=sample.get('fps'))
-        sample.pred_score = score
-        sample.pred_spans = [(*span, score)]
-        sample.pred_start = (np.arange(count) == first).astype(np.float32)
-        sample.pred_end = (np.arange(count) == last).astype(np.float32)
-        sample.pred_attendance = np.zeros(0, np.float32)
-        sample.pred_boxes = boxes
+        write_prediction(
+            sample,
+            SampledTube(
+                frame_ids=ids,
+                boxes=boxes,
+                spans=[(*span, score)],
+                start=(np.arange(count) == first).astype(np.float32),
+                end=(np.arange(count) == last).astype(np.float32),
+                attendance=np.zeros(0, np.float32)))
 
 
 class ImageText(nn.Module):

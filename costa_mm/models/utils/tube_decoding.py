@@ -8,7 +8,7 @@ import torch
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from torch import Tensor
 
-from costa_mm.structures import TubeOutputs
+from costa_mm.structures import Tube, TubeDataSample, TubeOutputs
 from .spans import joint_span_scores, span_log_probs
 from .windows import WindowConfig
 
@@ -274,3 +274,30 @@ def merge_passes(even: SampledTube, odd: SampledTube) -> SampledTube:
         start=both('start')[order] / 2,
         end=both('end')[order] / 2,
         attendance=attendance[order] if len(attendance) else attendance)
+
+
+def write_prediction(sample: TubeDataSample,
+                     tube: SampledTube,
+                     box_ends: str = 'interpolate') -> None:
+    """Give a sample the ``pred_*`` fields of a prediction.
+
+    Args:
+        sample (:obj:`TubeDataSample`): Gets them.
+        tube (:obj:`SampledTube`): The prediction; its best span counts.
+        box_ends (str): See :class:`DecodingConfig`.
+    """
+    meta = sample.metainfo
+    start, end, score = tube.spans[0]
+    sample.pred_tube = Tube(
+        span=(start, end),
+        frame_ids=np.arange(meta['num_frames']),
+        boxes=densify_boxes(tube.frame_ids, tube.boxes, meta['num_frames'],
+                            (start, end) if box_ends == 'hold' else None),
+        qtype=meta.get('qtype'),
+        num_frames=meta['num_frames'],
+        fps=meta.get('fps'))
+    sample.pred_score = score
+    sample.pred_spans = tube.spans
+    sample.pred_start, sample.pred_end = tube.start, tube.end
+    sample.pred_attendance = tube.attendance
+    sample.pred_boxes = tube.boxes
