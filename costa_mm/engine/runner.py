@@ -3,7 +3,8 @@
 import copy
 import logging
 import os
-from typing import Callable, Dict, Optional, Sequence, Union
+from contextlib import nullcontext
+from typing import Callable, ContextManager, Dict, Optional, Sequence, Union
 
 import torch
 from mmengine.dist import (broadcast_object_list, is_distributed,
@@ -11,8 +12,10 @@ from mmengine.dist import (broadcast_object_list, is_distributed,
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
+from torch.optim import Optimizer
 
 from costa_mm.compat import cpu_model_wrapper, init_dist_without_cuda
+from costa_mm.datasets.samplers import EpochSampler
 from costa_mm.registry import RUNNERS
 from costa_mm.utils import write_text
 from costa_mm.utils.building import weights_follow
@@ -24,6 +27,7 @@ from .quiet import (environment_text, hide_inner_deprecations, speak_once,
                     without_inner_warnings)
 from .resuming import apply_options, check_resumable, options_of
 from .run_state import unwrapped
+from .sharding import ShardedDataParallel, sharding_cfg
 from .truth import check_truth
 from .work_lock import FolderInUseError, hold_folder, release_folder
 
@@ -157,7 +161,18 @@ class STVGRunner(Runner):
 
     def wrap_model(self, model_wrapper_cfg: Optional[Dict],
                    model: nn.Module) -> nn.Module:
-        """Wrap for distributed training; no device ids without CUDA."""
+        """Wrap for distributed training; no device ids without CUDA.
+
+        What is to be sharded gets its initial weights first.  Tests need no
+        shards, and their processes have unequal numbers of videos.
+        """
+        shards = sharding_cfg(model_wrapper_cfg)
+        if shards is not None:
+            if self.distributed and self._train_loop is not None:
+                model.init_weights()
+                with without_inner_warnings():
+                    return super().wrap_model(shards, model)
+            model_wrapper_cfg = None
         if self.distributed and not torch.cuda.is_available():
             model_wrapper_cfg = cpu_model_wrapper(
                 model_wrapper_cfg,
@@ -165,6 +180,20 @@ class STVGRunner(Runner):
                                                     False))
         with without_inner_warnings():
             return super().wrap_model(model_wrapper_cfg, model)
+
+    def _init_model_weights(self) -> None:
+        """Initialise the weights; shards have been before they were cut."""
+        if not isinstance(self.model, ShardedDataParallel):
+            super()._init_model_weights()
+
+    def build_optim_wrapper(
+            self, optim_wrapper: Union[Optimizer, OptimWrapper, Dict]
+    ) -> Union[OptimWrapper, OptimWrapperDict]:
+        """Build the optimizer; that of a sharded model clips for all."""
+        wrapper = super().build_optim_wrapper(optim_wrapper)
+        if isinstance(self.model, ShardedDataParallel):
+            self.model.attach(wrapper)
+        return wrapper
 
     def build_train_loop(self, loop: Union[BaseLoop, Dict]) -> BaseLoop:
         """Build the training loop, by default one that resumes exactly."""
@@ -176,8 +205,17 @@ class STVGRunner(Runner):
         return super().build_train_loop(loop)
 
     def build_val_loop(self, loop: Union[BaseLoop, Dict]) -> BaseLoop:
-        """Build the validation loop; its split can be scored."""
-        return check_truth(super().build_val_loop(loop))
+        """Build the validation loop; its split can be scored.
+
+        Processes that share a sharded model have equally many batches.
+        """
+        loop = check_truth(super().build_val_loop(loop))
+        sampler = loop.dataloader.sampler
+        if isinstance(self.model, ShardedDataParallel) and isinstance(
+                sampler, EpochSampler):
+            sampler.round_up = True
+            sampler.batch_size = loop.dataloader.batch_size or 1
+        return loop
 
     def build_test_loop(self, loop: Union[BaseLoop, Dict]) -> BaseLoop:
         """Build the test loop; its split can be scored if it is."""
@@ -239,6 +277,12 @@ class STVGRunner(Runner):
         super().resume(filename, *args, **kwargs)
         apply_options(self, options)
 
+    def _loading(self) -> ContextManager[nn.Module]:
+        """What takes whole weights."""
+        if isinstance(self.model, ShardedDataParallel):
+            return self.model.loading()
+        return nullcontext(unwrapped(self.model))
+
     def load_checkpoint(self,
                         filename: Union[str, Sequence[dict]],
                         map_location: Union[str, Callable] = 'cpu',
@@ -255,9 +299,9 @@ class STVGRunner(Runner):
             FileNotFoundError: If there is no such file.
             ValueError: If the file is no checkpoint, or of another model.
         """
-        model = unwrapped(self.model)
         if not isinstance(filename, str):  # parts of initial weights
-            checkpoint = load_initial_weights(model, filename)
+            with self._loading() as target:
+                checkpoint = load_initial_weights(target, filename)
             self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
             self._has_loaded = True
             return checkpoint
@@ -266,12 +310,16 @@ class STVGRunner(Runner):
             check_resumable(self, checkpoint, filename)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         training = isinstance(self._train_loop, BaseLoop)
-        load_weights(
-            model,
-            checkpoint,
-            filename,
-            whole=strict or self._resume or not training,
-            revise_keys=revise_keys)
+        with self._loading() as target:
+            load_weights(
+                target,
+                checkpoint,
+                filename,
+                whole=strict or self._resume or not training,
+                revise_keys=revise_keys)
+        if self._resume and isinstance(self.model, ShardedDataParallel):
+            checkpoint['optimizer'] = self.model.own_optimizer_state(
+                checkpoint['optimizer'], self.optim_wrapper)
         self._has_loaded = True
         shown = filename.encode('utf-8', 'backslashreplace').decode()
         self.logger.info(f'Load checkpoint from {shown}')

@@ -157,6 +157,7 @@ def load_initial_weights(model: nn.Module,
         tell(f'initial weights from {name}:\n{report}\n'
              f'  not used by this model: {len(dropped)}')
         loaded.update(report.loaded)
+    own = model.state_dict()  # that of a sharded model is a copy
     rest = [n for n in own if n not in loaded]
     modules = sorted({'.'.join(n.split('.')[:2]) for n in rest})
     tell(f'initial weights: {len(loaded)} of {len(own)} tensors; the others '

@@ -7,7 +7,6 @@ Names of the sources: torchvision's ResNets (``layer1.0.conv1.weight``,
 """
 from typing import Dict, Iterable, List, NamedTuple, Sequence
 
-import torch
 from torch import Tensor, nn
 
 _CLASSIFIERS = ('fc.', 'head.', 'cls_head.', 'data_preprocessor.')
@@ -109,7 +108,7 @@ def load_mapped_weights(model: nn.Module,
         ValueError: If nothing fits at all.
     """
     own = model.state_dict()
-    report = LoadReport([], [], [], [])
+    report, fitting = LoadReport([], [], [], []), {}
     for name, value in state.items():
         if name not in own:
             report.left_over.append(name)
@@ -119,8 +118,7 @@ def load_mapped_weights(model: nn.Module,
             report.misshapen.append(f'{name} {tuple(value.shape)} for '
                                     f'{tuple(own[name].shape)}')
             continue
-        with torch.no_grad():
-            own[name].copy_(value)
+        fitting[name] = value
         report.loaded.append(name)
     if all(n.endswith(_COUNTER) for n in report.loaded):
         names = sorted(state)[:3]
@@ -128,6 +126,7 @@ def load_mapped_weights(model: nn.Module,
             f'not one of the {len(state)} tensors of the checkpoint (for '
             f'instance {names}) fits the model: is it the right checkpoint, '
             'or the right config?')
+    model.load_state_dict(fitting, strict=False)
     done = set(report.loaded)
     report.missing.extend(
         n for n in own if n.startswith(tuple(prefixes)) and n not in done

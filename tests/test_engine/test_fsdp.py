@@ -1,11 +1,22 @@
 # Copyright (c) costa_mm authors. All rights reserved.
-"""Sharded training by MMEngine's wrapper, two gloo processes."""
+"""Sharded training, two gloo processes."""
+import json
 import os
+import signal
+from types import SimpleNamespace
 
+import engine_costa
+import pytest
 import torch
+from engine_toy import (ToyModel, differences, final_state, toy_config,
+                        train_rank)
 from mmengine.optim import build_optim_wrapper
-from test_distributed import free_port, join
+from test_distributed import free_port, join, wait_for
 from tiny_model import build, grounder_cfg, make_batch
+from torch import nn
+
+from costa_mm.engine import STVGRunner
+from costa_mm.engine.sharding import ShardedDataParallel
 
 OPTIM = dict(
     type='OptimWrapper',
@@ -27,12 +38,12 @@ def step_of_a_rank(rank: int, port: int, folder: str) -> None:
     torch.distributed.init_process_group('gloo')
     from mmengine.registry import MODEL_WRAPPERS
     from torch.distributed.fsdp import StateDictType
+
+    import costa_mm.engine  # noqa: F401
     model = MODEL_WRAPPERS.build(
         dict(
-            type='MMFullyShardedDataParallel',
-            module=build(grounder_cfg()).train(),
-            device_id=torch.device('cpu'),
-            auto_wrap_policy='grounder_wrap_policy'))
+            type='costa_mm.ShardedDataParallel',
+            module=build(grounder_cfg()).train()))
     wrapper = build_optim_wrapper(model, OPTIM)
     log = model.train_step(one_video(make_batch(), rank), wrapper)
     own = sum(p.numel() for p in model.parameters())
@@ -67,3 +78,97 @@ def test_a_sharded_step_is_that_of_one_process(launch, tmp_path):
     assert changed > 100
     name = 'text_encoder.proj.weight'  # its group has a rate of 0
     assert torch.equal(first['state'][name], before[name])
+
+
+SHARDED = {
+    'model_wrapper_cfg': dict(type='ShardedDataParallel'),
+    'custom_hooks': [
+        dict(type='SaveOnSignalHook'),
+        dict(type='NonFiniteLossHook')
+    ],
+    'train_dataloader.batch_size': 1,
+    'train_dataloader.dataset.sleep': 0.01,
+    'default_hooks.checkpoint.interval': 10,
+    'optim_wrapper.accumulative_counts': 3,
+}
+
+
+def test_sharded_resumption_is_exact(launch, tmp_path):
+    whole, broken = tmp_path / 'whole', tmp_path / 'broken'
+
+    def start(folder, resume=False):
+        port = free_port()
+        return [
+            launch(train_rank, rank, 2, port, folder, resume, **SHARDED)
+            for rank in range(2)
+        ]
+
+    assert join(start(whole)) == [0, 0]
+    pair = start(broken)
+    wait_for(broken / 'iter_10.pth')  # in the middle of an accumulation
+    ranks = torch.load(broken / 'iter_10.pth')['run_state']['ranks']
+    assert len({rank['gradient_file'] for rank in ranks}) == 2
+    for process in pair:
+        os.kill(process.pid, signal.SIGKILL)
+    join(pair)
+    assert join(start(broken, True)) == [0, 0]
+    assert differences(final_state(whole), final_state(broken)) == []
+
+
+def test_costa_in_shards_goes_on_and_is_read_by_one_process(
+        launch, finish, tmp_path):
+    videos, whole, broken = (tmp_path / n for n in ('v', 'whole', 'broken'))
+    engine_costa.make_videos(videos)
+    changes = {
+        **SHARDED,
+        'optim_wrapper.type': 'STVGAmpOptimWrapper',
+        'train_cfg.max_epochs': 1,
+        'train_cfg.val_interval': 1,
+        'default_hooks.checkpoint.interval': 4,
+    }
+    del changes['train_dataloader.dataset.sleep']
+
+    def start(folder, resume=False):
+        port = free_port()
+        return [
+            launch(engine_costa.train_rank, rank, 2, port, folder, videos,
+                   resume, **changes) for rank in range(2)
+        ]
+
+    assert join(start(whole)) == [0, 0]
+    pair = start(broken)
+    wait_for(broken / 'iter_4.pth')
+    for process in pair:
+        os.kill(process.pid, signal.SIGKILL)
+    join(pair)
+    assert join(start(broken, True)) == [0, 0]
+    last = 'iter_6.pth'
+    assert differences(final_state(whole, last),
+                       final_state(broken, last)) == []
+    # an ordinary checkpoint of an ordinary model
+    args = tmp_path / 'test', videos, broken / last, False
+    assert finish(engine_costa.evaluate, 0, 1, 0, *args,
+                  tmp_path / 'out.json') == 0
+    scores = json.loads((tmp_path / 'out.json').read_text())
+    log = torch.load(broken / last)['message_hub']['log_scalars']
+    assert scores['stvg/m_tIoU'] == pytest.approx(
+        log['val/stvg/m_tIoU'].current(), abs=1e-6)
+
+
+def test_what_cannot_be_sharded_is_told(tmp_path):
+    cfg = toy_config(
+        tmp_path, model_wrapper_cfg=dict(type='MMFullyShardedDataParallel'))
+    with pytest.raises(ValueError, match='costa_mm.ShardedDataParallel'):
+        STVGRunner.from_cfg(cfg)
+    with pytest.raises(ValueError, match='use_orig_params'):
+        ShardedDataParallel(nn.Linear(2, 2), use_orig_params=False)
+    scaled = SimpleNamespace(loss_scaler=torch.amp.GradScaler('cpu'))
+    with pytest.raises(ValueError, match='bfloat16'):
+        ShardedDataParallel.attach(None, scaled)
+
+
+def test_processes_without_training_are_not_sharded(tmp_path):
+    """One process of a config for several, and tests of its checkpoints."""
+    runner = STVGRunner.from_cfg(
+        toy_config(tmp_path, model_wrapper_cfg=SHARDED['model_wrapper_cfg']))
+    assert type(runner.model) is ToyModel

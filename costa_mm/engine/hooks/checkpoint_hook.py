@@ -20,7 +20,8 @@ from costa_mm.registry import HOOKS
 from costa_mm.utils.files import remove_leftovers, write_text
 from ..checkpoint_io import save_checkpoint_file
 from ..run_state import (capture_rank_state, forget_old_scalars,
-                         restore_rank_state, unwrapped)
+                         restore_rank_state)
+from ..sharding import ShardedDataParallel, whole_states
 
 _ARGUMENTS = set(inspect.signature(CheckpointHook.__init__).parameters)
 _ARGUMENTS -= {'self', 'kwargs', 'file_client_args'}
@@ -47,7 +48,8 @@ def _schedulers_state(runner):
 def collect_checkpoint(runner,
                        meta: dict,
                        *,
-                       optimizer: bool,
+                       weights: dict,
+                       optimizer: Optional[dict],
                        schedulers: bool,
                        ranks: Optional[List[dict]] = None) -> dict:
     """Everything a checkpoint holds; tensors are not copied on the CPU.
@@ -55,11 +57,11 @@ def collect_checkpoint(runner,
     Args:
         runner (Runner): The runner.
         meta (dict): ``epoch`` and ``iter`` to go on with.
-        optimizer (bool): With the optimizer's state.
+        weights (dict): Of the model.
+        optimizer (dict, optional): The optimizer's state.
         schedulers (bool): With the schedulers' state.
         ranks (list[dict], optional): State of every process, for resuming.
     """
-    model = unwrapped(runner.model)
     # formatting a config takes a tenth of a second and more; it is done once
     info = runner.message_hub.runtime_info
     meta = dict(
@@ -74,10 +76,10 @@ def collect_checkpoint(runner,
         meta['dataset_meta'] = dataset.metainfo
     checkpoint = dict(
         meta=meta,
-        state_dict=weights_to_cpu(model.state_dict()),
+        state_dict=weights_to_cpu(weights),
         message_hub=_to_cpu(runner.message_hub.state_dict()))
-    if optimizer:
-        checkpoint['optimizer'] = _to_cpu(runner.optim_wrapper.state_dict())
+    if optimizer is not None:
+        checkpoint['optimizer'] = _to_cpu(optimizer)
     if schedulers:
         checkpoint['param_schedulers'] = _schedulers_state(runner)
     if ranks is not None:
@@ -162,11 +164,15 @@ class AtomicCheckpointHook(CheckpointHook):
             if is_main_process():
                 ranks = [state for state, _ in gathered]
                 errors = [error for _, error in gathered if error]
+        if is_main_process() or isinstance(runner.model, ShardedDataParallel):
+            weights, state = whole_states(
+                runner.model, runner.optim_wrapper, optimizer=optimizer)
         if is_main_process() and not errors:
             checkpoint = collect_checkpoint(
                 runner,
                 meta,
-                optimizer=optimizer,
+                weights=weights,
+                optimizer=state if optimizer else None,
                 schedulers=schedulers,
                 ranks=ranks)
             runner.call_hook('before_save_checkpoint', checkpoint=checkpoint)

@@ -5,6 +5,7 @@ from mmengine.runner import BaseLoop
 
 from costa_mm.registry import HOOKS
 from .. import averaging  # noqa: F401  registers TrainableEMA
+from ..sharding import ShardedDataParallel
 
 
 @HOOKS.register_module()
@@ -29,6 +30,10 @@ class STVGEMAHook(EMAHook):
 
     def before_run(self, runner) -> None:
         """Make the average, in training only."""
+        if isinstance(runner.model, ShardedDataParallel):
+            raise ValueError('STVGEMAHook averages whole weights, which '
+                             'sharded training does not have: leave it out of '
+                             'custom_hooks')
         if isinstance(runner._train_loop, BaseLoop):
             super().before_run(runner)
 

@@ -3,6 +3,7 @@
 import os
 import os.path as osp
 from functools import partial, wraps
+from inspect import unwrap
 from typing import Any, Callable, List, Optional
 
 import numpy as np
@@ -127,7 +128,9 @@ class NonFiniteLossHook(Hook):
         self._replace(wrapper, 'update_params', partial(self._update, runner))
         if self._checks_steps:
             self._replace(wrapper, 'step', partial(self._step, runner))
-            if getattr(wrapper, 'clip_func', None) is clip_grad_norm_:
+            # that of sharded training says whose place it takes
+            clip = getattr(wrapper, 'clip_func', None)
+            if unwrap(clip) is unwrap(clip_grad_norm_):
                 self._replace(wrapper, 'clip_func', self._clip)
 
     def _replace(self, wrapper, name: str, checked: Callable) -> None:

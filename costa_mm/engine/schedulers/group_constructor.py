@@ -10,6 +10,7 @@ from torch import nn
 from costa_mm.registry import (OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS,
                                OPTIMIZERS)
 from ..run_state import unwrapped
+from ..sharding import whole_name
 
 REST = 'rest'
 
@@ -66,7 +67,7 @@ class GroupOptimWrapperConstructor:
         params[REST] = []
         for name, param in model.named_parameters():
             if param.requires_grad:
-                params[self._group_of(name)].append(param)
+                params[self._group_of(whole_name(name))].append(param)
         out = []
         for name, members in params.items():
             options = {
