@@ -11,6 +11,7 @@ from typing import List, Optional, Sequence, Tuple
 
 from costa_mm.apis.inputs import list_videos
 from costa_mm.apis.jobs import read_list
+from costa_mm.cli.running import run_main
 from costa_mm.proposals import TubeProposer
 from costa_mm.structures import proposal_path
 from costa_mm.utils.files import check_folder
@@ -126,4 +127,4 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(run_main(main))

@@ -22,6 +22,7 @@ from synthetic_benchmark import (BenchmarkProtocol, Executor, Scale, Stopper,
                                  make_runs, summarize_results, write_plots,
                                  write_report)
 
+from costa_mm.cli.running import run_main
 from costa_mm.structures import Tube, dump_tubes, load_tubes
 from costa_mm.utils.files import write_json
 
@@ -184,4 +185,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(run_main(main))

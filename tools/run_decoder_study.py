@@ -25,6 +25,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from synthetic_benchmark import Stopper
 
+from costa_mm.cli.running import run_main
 from costa_mm.engine import load_weights, read_checkpoint
 from costa_mm.registry import MODELS
 from costa_mm.utils.files import write_json, write_text
@@ -135,4 +136,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(run_main(main))

@@ -200,6 +200,7 @@ class TubeResult:
             ValueError: If it is not of that form, such as an entry of a tube
                 file that is no inferencer's.
         """
+        tube = Tube.from_dict(entry)
         try:
             arrays = {
                 key: None if entry.get(key) is None else np.array(entry[key])
@@ -208,7 +209,7 @@ class TubeResult:
             return cls(
                 sample_id=sample_id,
                 size=(entry['width'], entry['height']),
-                tube=Tube.from_dict(entry),
+                tube=tube,
                 spans=[ScoredSpan(**span) for span in entry['spans']],
                 frame_ids=np.array(entry['sampled_frames'], dtype=np.int64),
                 start=np.array(entry['start']),

@@ -99,6 +99,8 @@ def main(argv: Optional[List[str]] = None) -> int:
               f'{", ".join(COMMANDS)}', file=sys.stderr)
         return 2
     command = COMMANDS[name]
-    if command.script:
-        return run_script(command.script, f'costa-mm {name}', rest)
-    return import_module(command.module).main(rest)
+    if command.module:
+        return import_module(command.module).main(rest)
+    from .running import run_main
+    prog = f'costa-mm {name}'
+    return run_main(lambda: run_script(command.script, prog, rest), prog)

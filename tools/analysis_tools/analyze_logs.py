@@ -10,11 +10,14 @@ are put together: where one was resumed, the later values count.
 """
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 import matplotlib
 import numpy as np
+
+from costa_mm.cli.running import run_main
 
 Curve = Tuple[List[float], List[float]]  # iterations and values
 
@@ -220,4 +223,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

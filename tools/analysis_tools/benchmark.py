@@ -27,6 +27,7 @@ import argparse
 import json
 import os
 import re
+import sys
 import time
 from itertools import product
 from pathlib import Path
@@ -38,6 +39,7 @@ from benchmarking.machine import Table, describe, matmul_rate
 from benchmarking.measuring import compare, count_training, measure_alone
 from benchmarking.subjects import Spec
 
+from costa_mm.cli.running import run_main
 from costa_mm.utils.files import write_json
 
 MODE = re.compile(r'(fp32|tf32|bf16)'
@@ -253,4 +255,4 @@ def main(argv: Optional[List[str]] = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

@@ -13,6 +13,7 @@ import itertools
 import os
 import resource
 import subprocess
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -23,9 +24,9 @@ import av
 import cv2
 import numpy as np
 from benchmarking.machine import Table
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from costa_mm.cli.running import run_main
 from costa_mm.datasets import DecordReader, PyAVReader, TorchCodecReader
 from costa_mm.datasets.caching import CacheTask, store
 from costa_mm.datasets.frame_cache import cache_path, read_cache
@@ -33,6 +34,7 @@ from costa_mm.datasets.readers.borrowed_reader import has_package
 from costa_mm.datasets.transforms.geometry import (resize_frames,
                                                    short_side_shape)
 from costa_mm.datasets.transforms.sampling import uniform_ids
+from costa_mm.engine.config import load_config
 from costa_mm.registry import TRANSFORMS
 from costa_mm.structures import Tube
 from costa_mm.synthetic import ENCODING
@@ -85,7 +87,7 @@ def loading_times(config: str, rounds: int,
         dict[str, dict[str, float]]: By split, 'train' and 'test', then by
         transform.
     """
-    cfg = Config.fromfile(config)
+    cfg = load_config(config)
     init_default_scope(cfg.get('default_scope', 'costa_mm'))
     out = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -232,4 +234,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

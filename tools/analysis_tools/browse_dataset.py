@@ -8,11 +8,14 @@ are drawn with the true boxes (and predictions) as one contact sheet, and with
 import argparse
 import os
 import re
+import sys
 from typing import Dict, List, Optional
 
 import numpy as np
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
+from costa_mm.cli.running import run_main
+from costa_mm.engine.config import load_config
 from costa_mm.registry import DATASETS
 from costa_mm.structures import EpochIndex, Tube, TubeDataSample, load_tubes
 from costa_mm.utils.configs import first_dataset, iter_transforms
@@ -44,7 +47,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Draw the samples."""
     args = parse_args()
-    cfg = Config.fromfile(args.config)
+    cfg = load_config(args.config)
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
     dataset_cfg = first_dataset(cfg, args.split)
@@ -146,4 +149,4 @@ def draw(path: str, frames: np.ndarray, sample: TubeDataSample,
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

@@ -10,6 +10,7 @@ STVGInferencer finds it:
 """
 import argparse
 import os
+import sys
 from dataclasses import replace
 from typing import Tuple
 
@@ -22,6 +23,7 @@ from torch.utils.data import Dataset
 from costa_mm.apis.calibration import (Calibration, calibration_path,
                                        weights_digest)
 from costa_mm.apis.calibration_fit import fit_calibration, score_pairs
+from costa_mm.cli.running import run_main
 from costa_mm.engine import build_trained, read_checkpoint
 from costa_mm.engine.checkpoint_io import weights_of
 from costa_mm.engine.config import read_config
@@ -130,4 +132,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

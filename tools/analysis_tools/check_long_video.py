@@ -11,6 +11,7 @@ the same windows, each in a process of its own, whose peak memory is told.
 import argparse
 import itertools
 import os
+import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -20,6 +21,8 @@ from typing import Iterable, Iterator, List, NamedTuple, Optional, Tuple
 import numpy as np
 from benchmarking.machine import Table, peak_bytes, run_alone
 
+from costa_mm.cli.running import run_main
+from costa_mm.engine.config import load_config
 from costa_mm.evaluation import span_iou
 from costa_mm.synthetic import (ENCODING, Sample, Settings, draw_sample,
                                 render_frames)
@@ -117,13 +120,12 @@ def make_video(settings: Settings, index: int,
 def random_weights(config: str, path: str) -> str:
     """A checkpoint with the weights that a training would begin with."""
     import torch
-    from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
     import costa_mm.models  # noqa: F401  registers the models
     from costa_mm.registry import MODELS
     init_default_scope('costa_mm')
-    model = MODELS.build(Config.fromfile(config).model)
+    model = MODELS.build(load_config(config).model)
     model.init_weights()
     torch.save(dict(state_dict=model.state_dict()), path)
     return path
@@ -136,11 +138,10 @@ def ground(path: str, sentence: str, args: argparse.Namespace) -> dict:
         dict: 'span' (frames), 'score', 'windows', 'seconds' and 'peak_mib'.
     """
     import torch
-    from mmengine.config import Config
 
     from costa_mm.apis import STVGInferencer
     torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', 2)))
-    cfg = Config.fromfile(args.config)
+    cfg = load_config(args.config)
     cfg.merge_from_dict({'model.test_cfg.window': dict(
         num_frames=args.window, overlap=args.overlap, fps=args.rate)})
     inferencer = STVGInferencer(cfg, args.checkpoint, args.device,
@@ -224,4 +225,4 @@ def main(argv: Optional[List[str]] = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

@@ -13,6 +13,7 @@ the decoding of frames.
 import argparse
 import copy
 import os
+import sys
 import time
 from contextlib import nullcontext
 from typing import ContextManager, Dict, List, NamedTuple, Optional
@@ -27,6 +28,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from costa_mm.apis.backends import GraphBackbone
+from costa_mm.cli.running import run_main
 from costa_mm.engine.checkpoint_io import build_trained, read_checkpoint
 from costa_mm.registry import DATASETS
 from costa_mm.utils.configs import first_dataset
@@ -147,4 +149,4 @@ def main(argv: Optional[List[str]] = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

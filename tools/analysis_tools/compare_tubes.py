@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from costa_mm.cli.running import run_main
 from costa_mm.evaluation import (PROTOCOLS, compare_records, comparison_table,
                                  evaluate_tubes)
 from costa_mm.structures import load_tubes
@@ -83,4 +84,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

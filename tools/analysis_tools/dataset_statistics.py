@@ -2,13 +2,16 @@
 """Spans, boxes and sentences of a split: figures and a page of plots."""
 import argparse
 import os
+import sys
 from collections import Counter
 from typing import Dict, List
 
 import matplotlib
 import numpy as np
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
+from costa_mm.cli.running import run_main
+from costa_mm.engine.config import load_config
 from costa_mm.registry import DATASETS
 from costa_mm.utils.configs import first_dataset
 from costa_mm.utils.files import atomic_path, write_json
@@ -97,7 +100,7 @@ def plot(values: Dict[str, List[float]], title: str, path: str) -> None:
 def main() -> None:
     """Write ``SPLIT.json`` and ``SPLIT.png``."""
     args = parse_args()
-    cfg = Config.fromfile(args.config)
+    cfg = load_config(args.config)
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
     dataset = DATASETS.build(
@@ -124,4 +127,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

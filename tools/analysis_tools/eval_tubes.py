@@ -5,6 +5,7 @@ import sys
 
 from mmengine.utils import import_modules_from_strings
 
+from costa_mm.cli.running import run_main
 from costa_mm.evaluation import (PROTOCOLS, evaluate_tubes, evaluation_report,
                                  factor_table, metric_lines)
 from costa_mm.evaluation.protocols import get_protocols
@@ -99,4 +100,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

@@ -7,15 +7,18 @@ multiply-adds of one forward pass over one video, as fvcore and mmengine count
 them; a custom or fused operator that they do not know counts 0.
 """
 import argparse
+import sys
 from typing import Dict, List, Tuple
 
 import numpy as np
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
+from costa_mm.cli.running import run_main
+from costa_mm.engine.config import load_config
 from costa_mm.models.text_encoders import without_weights
 from costa_mm.registry import MODELS
 from costa_mm.structures import TubeDataSample
@@ -132,7 +135,7 @@ def measure(model: nn.Module, shape: Tuple[int, int, int]) -> dict:
 def main() -> None:
     """Print the table."""
     args = parse_args()
-    cfg = Config.fromfile(args.config)
+    cfg = load_config(args.config)
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'costa_mm'))
@@ -151,4 +154,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

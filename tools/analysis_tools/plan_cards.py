@@ -24,6 +24,7 @@ from benchmarking.machine import Table
 from benchmarking.measuring import count_training
 from benchmarking.subjects import Spec
 
+from costa_mm.cli.running import run_main
 from costa_mm.engine.config import read_config
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'misc'))
@@ -143,4 +144,4 @@ def main(argv: Optional[List[str]] = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

@@ -23,6 +23,7 @@ from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from costa_mm.cli.running import run_main
 from costa_mm.engine import build_trained, read_checkpoint
 from costa_mm.engine.config import read_config
 from costa_mm.engine.options import OptionsAction
@@ -146,4 +147,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

@@ -14,6 +14,7 @@ off goes on where it was.
 """
 import argparse
 import re
+import sys
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Tuple
 
@@ -24,6 +25,8 @@ from benchmarking.measuring import run_alone
 from benchmarking.subjects import Spec, Subject
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
+
+from costa_mm.cli.running import run_main
 
 #: Kinds of work, by the names of operations; the first that fits counts.
 KINDS = (
@@ -165,4 +168,4 @@ def main(argv: Optional[List[str]] = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

@@ -6,6 +6,7 @@ video's sentence, by no sentence (any object, and a person), the best there
 is, and a fixed box in the middle.
 """
 import argparse
+import sys
 from typing import Dict, List, Optional, Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from costa_mm.apis import STVGInferencer
 from costa_mm.apis.jobs import read_list
 from costa_mm.apis.sources import VideoRequest
+from costa_mm.cli.running import run_main
 from costa_mm.engine.config import read_config
 from costa_mm.evaluation import evaluate_tubes
 from costa_mm.evaluation.report import means
@@ -120,4 +122,4 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

@@ -6,6 +6,7 @@ import os
 import sys
 from typing import Dict, Optional
 
+from costa_mm.cli.running import run_main
 from costa_mm.evaluation import (PROTOCOLS, evaluate_tubes, metric_lines,
                                  trivial_predictions)
 from costa_mm.structures import Tube, dump_tubes, load_tubes
@@ -76,4 +77,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

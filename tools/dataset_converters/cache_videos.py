@@ -11,9 +11,11 @@ import sys
 from collections import Counter
 
 import numpy as np
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
+from costa_mm.cli.running import run_main
 from costa_mm.datasets.caching import CacheTask, largest_size, plan, store
+from costa_mm.engine.config import load_config
 from costa_mm.utils.files import remove_leftovers
 from costa_mm.utils.parallel import run_parallel
 
@@ -49,7 +51,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     """Store all videos; the exit status is 1 if one could not be."""
     args = parse_args()
-    cfg = Config.fromfile(args.config)
+    cfg = load_config(args.config)
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
     side, max_size = largest_size(cfg)
@@ -92,4 +94,4 @@ def report(tasks: list, results: list, tolerance: int) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(run_main(main))

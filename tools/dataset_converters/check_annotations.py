@@ -7,6 +7,7 @@ from collections import Counter
 from mmengine.config import DictAction
 from mmengine.utils import import_modules_from_strings
 
+from costa_mm.cli.running import run_main
 from costa_mm.datasets import PyAVReader
 from costa_mm.datasets.validation import Report, check_annotations
 
@@ -80,4 +81,4 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(run_main(main))

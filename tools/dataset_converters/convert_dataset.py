@@ -7,11 +7,13 @@ other programs instead, such as cvat_video.
 """
 import argparse
 import os
+import sys
 
 from mmengine.config import DictAction
 from mmengine.utils import import_modules_from_strings
 
 from costa_mm.apis import write_annotations
+from costa_mm.cli.running import run_main
 from costa_mm.datasets.conversion import build_dataset, convert_annotations
 from costa_mm.evaluation import RESULT_FORMATS
 
@@ -63,4 +65,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

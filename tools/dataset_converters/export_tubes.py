@@ -10,6 +10,7 @@ import sys
 from mmengine.utils import import_modules_from_strings
 
 from costa_mm.apis import load_results, write_results
+from costa_mm.cli.running import run_main
 from costa_mm.evaluation import RESULT_FORMATS
 
 
@@ -45,4 +46,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

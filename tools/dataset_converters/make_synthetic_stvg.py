@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from costa_mm.cli.running import run_main
 from costa_mm.synthetic import (LEVELS, Settings, format_report, load_report,
                                 write_benchmark)
 
@@ -57,4 +58,4 @@ def main(argv=None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(run_main(main))

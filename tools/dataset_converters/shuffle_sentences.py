@@ -6,7 +6,9 @@ one that only looks for whatever moves does not.
 """
 import argparse
 import random
+import sys
 
+from costa_mm.cli.running import run_main
 from costa_mm.datasets.annotation_files import read_json
 from costa_mm.utils.files import write_json
 
@@ -27,6 +29,10 @@ def shuffle_sentences(annotations: dict, seed: int = 0) -> dict:
         ValueError: If an entry has no sentence, or the sentences are too
             much alike to be exchanged.
     """
+    if not isinstance(annotations, dict) or not all(
+            isinstance(entry, dict) for entry in annotations.values()):
+        raise ValueError('an annotation file of HC-STVG is an object of '
+                         'objects, by the names of the videos')
     names = list(annotations)
     keys = {}
     for name in names:
@@ -68,4 +74,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

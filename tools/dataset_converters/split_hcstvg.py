@@ -9,7 +9,9 @@ import argparse
 import hashlib
 import os
 import re
+import sys
 
+from costa_mm.cli.running import run_main
 from costa_mm.datasets.annotation_files import read_json
 from costa_mm.utils.files import write_json
 
@@ -66,4 +68,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

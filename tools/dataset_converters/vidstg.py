@@ -2,7 +2,9 @@
 """Convert a split of VidSTG to the STVGDataset format."""
 import argparse
 import os
+import sys
 
+from costa_mm.cli.running import run_main
 from costa_mm.datasets.conversion import convert_annotations
 
 
@@ -30,4 +32,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

@@ -7,6 +7,7 @@ import argparse
 import sys
 
 from costa_mm.apis import cut_events, load_results
+from costa_mm.cli.running import run_main
 
 
 def parse_args() -> argparse.Namespace:
@@ -35,4 +36,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

@@ -3,7 +3,10 @@
 import argparse
 import json
 import os
+import sys
 from xml.etree import ElementTree
+
+from costa_mm.cli.running import run_main
 
 
 def parse_args(argv=None) -> argparse.Namespace:
@@ -104,4 +107,4 @@ def main(argv=None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

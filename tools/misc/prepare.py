@@ -16,6 +16,7 @@ from typing import Iterator, List, NamedTuple, Optional, Tuple
 
 from mmengine.config import Config, DictAction
 
+from costa_mm.cli.running import run_main
 from costa_mm.engine.config import read_config
 from costa_mm.utils.configs import iter_datasets
 from costa_mm.weights import (WeightsUnavailableError, cache_folder,
@@ -260,4 +261,4 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(run_main(main))

@@ -1,9 +1,11 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Print a whole config: bases and overrides merged."""
 import argparse
+import sys
 
 from mmengine.config import DictAction
 
+from costa_mm.cli.running import run_main
 from costa_mm.engine.config import read_config
 
 
@@ -31,4 +33,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

@@ -2,11 +2,14 @@
 """Table at the end of tools/quickstart.sh: the model and the trivial ones."""
 import argparse
 import json
+import sys
 from typing import Dict
 
 from mmengine.config import Config
 
+from costa_mm.cli.running import run_main
 from costa_mm.datasets import BaseSTVGDataset
+from costa_mm.engine.config import load_config
 from costa_mm.evaluation import evaluate_tubes, trivial_predictions, true_tubes
 from costa_mm.evaluation.report import means, text_table
 from costa_mm.registry import DATASETS
@@ -44,7 +47,7 @@ def build_dataset(cfg: Config, split: str, data_root: str) -> BaseSTVGDataset:
 def main() -> None:
     """Print the table, then one line for machines."""
     args = parse_args()
-    cfg = Config.fromfile(args.config)
+    cfg = load_config(args.config)
     train, test = (
         true_tubes(build_dataset(cfg, split, args.data_root))
         for split in ('train', 'test'))
@@ -69,4 +72,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

@@ -9,11 +9,13 @@ propose_tubes.py), ``list.jsonl`` and ``gt.json`` (for rank_proposals.py).
 import argparse
 import json
 import os
+import sys
 from dataclasses import fields
 from typing import Optional, Sequence
 
 import numpy as np
 
+from costa_mm.cli.running import run_main
 from costa_mm.structures import Tube, dump_tubes
 from costa_mm.synthetic import Sample, Settings, draw_sample
 from costa_mm.utils.files import write_json, write_text
@@ -80,4 +82,4 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

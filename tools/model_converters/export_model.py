@@ -27,16 +27,19 @@ those of any shape, as ONNX does: two frames or more, larger than one
 import argparse
 import importlib.util
 import os
+import sys
 from typing import Callable, Dict, List, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from costa_mm.apis.backends import BACKENDS, GraphBackbone
+from costa_mm.cli.running import run_main
 from costa_mm.engine.checkpoint_io import build_trained, read_checkpoint
+from costa_mm.engine.config import load_config
 from costa_mm.models.text_encoders import TextTokens
 from costa_mm.structures import TubeDataSample, VideoBatch
 from costa_mm.utils.files import atomic_path
@@ -332,7 +335,7 @@ def _padded(shape: Sequence[int], divisor: int) -> Tuple[int, ...]:
 def main() -> None:
     """Export, compare, write."""
     args = parse_args()
-    cfg = Config.fromfile(args.config)
+    cfg = load_config(args.config)
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'costa_mm'))
@@ -349,4 +352,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

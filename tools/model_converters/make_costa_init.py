@@ -25,12 +25,15 @@ here and in training::
         model.backbone.temporal.inflate="(0,0,1,1)"
 """
 import argparse
+import sys
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from costa_mm.cli.running import run_main
 from costa_mm.engine.checkpoint_io import save_checkpoint_file
+from costa_mm.engine.config import load_config
 from costa_mm.models.text_encoders import without_weights
 from costa_mm.registry import MODELS
 from costa_mm.weights import load_initial_weights
@@ -68,7 +71,7 @@ def parts_of(args: argparse.Namespace) -> list:
 
 def build_model(args: argparse.Namespace) -> nn.Module:
     """The config's model, without the weights of its text encoder."""
-    cfg = Config.fromfile(args.config)
+    cfg = load_config(args.config)
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'costa_mm'))
@@ -93,4 +96,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

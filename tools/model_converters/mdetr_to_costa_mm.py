@@ -5,8 +5,11 @@ All three methods start from these weights.  What a method does not share with
 MDETR (temporal layers, cross-attention over anchors, span heads) is not in
 the result and keeps its own initialisation, so load it with ``load_from``.
 """
+import sys
+
 from published import convert, make_parser
 
+from costa_mm.cli.running import run_main
 from costa_mm.weights.published_names import (MDETR_ANCHOR, MDETR_COSTA,
                                               TUBEDETR)
 
@@ -27,4 +30,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

@@ -12,11 +12,13 @@ import hashlib
 import io
 import os
 import re
+import sys
 from collections import OrderedDict
 
 import torch
 from mmengine.config import Config
 
+from costa_mm.cli.running import run_main
 from costa_mm.engine.checkpoint_io import read_checkpoint
 from costa_mm.utils.files import write_bytes
 
@@ -113,4 +115,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

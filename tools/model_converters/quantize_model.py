@@ -13,6 +13,7 @@ costs in accuracy.
 """
 import argparse
 import os
+import sys
 import tempfile
 from typing import Dict, Iterator, List, Optional
 
@@ -21,6 +22,7 @@ from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 
+from costa_mm.cli.running import run_main
 from costa_mm.registry import DATASETS, MODELS
 from costa_mm.utils.configs import first_dataset
 from costa_mm.utils.files import atomic_path
@@ -122,4 +124,4 @@ def main(argv: Optional[List[str]] = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))

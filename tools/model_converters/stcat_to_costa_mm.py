@@ -1,7 +1,10 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Convert a published STCAT checkpoint to one of ours."""
+import sys
+
 from published import convert, make_parser
 
+from costa_mm.cli.running import run_main
 from costa_mm.weights.published_names import STCAT
 
 
@@ -13,4 +16,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_main(main))
