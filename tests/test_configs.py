@@ -167,8 +167,9 @@ def test_parts_are_built(name):
             for transform in cfg[key].dataset.pipeline:
                 TRANSFORMS.build(transform)
     for key in ('val_evaluator', 'test_evaluator'):
-        if cfg.get(key):
-            METRICS.build(cfg[key])
+        found = cfg.get(key) or []
+        for metric in found if isinstance(found, list) else [found]:
+            METRICS.build(metric)
     hooks = list(cfg.default_hooks.values()) + cfg.get('custom_hooks', [])
     for hook in hooks:
         HOOKS.build(hook)

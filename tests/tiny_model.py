@@ -172,7 +172,21 @@ def make_sample(index: int,
             span=(2 * span[0], 2 * span[1] + 1),
             frame_ids=2 * np.arange(span[0], span[1] + 1),
             boxes=2 * sample.gt_boxes[inside].numpy())
+    sample.video_inputs = make_proposals(sample, 2 + index)
     return sample
+
+
+def make_proposals(sample: TubeDataSample, num: int) -> dict:
+    """``num`` tubes of which the second lies near the truth, with a gap in the
+    first frame; most methods do not look at them."""
+    length = len(sample.gt_boxes)
+    tubes = torch.tensor([[2., 3., 12., 19.]]).repeat(length, num, 1)
+    tubes += torch.arange(num)[:, None]
+    tubes[:, 1] = torch.where(sample.gt_box_mask[:, None],
+                              sample.gt_boxes + 1, tubes[:, 1])
+    scores = torch.ones(length, num)
+    scores[0, 1] = 0.
+    return dict(tubes=tubes, tube_scores=scores)
 
 
 def make_batch(durations: Sequence[int] = (5, 3),

@@ -7,6 +7,7 @@ from .diagnostics import (ErrorSplit, diagnose, error_split, jump_rate,
 from .formats import (RESULT_FORMATS, EventFile, HCSTVGChallengeFile, TubeFile,
                       get_format)
 from .functional import box_iou, boxes_at, span_iou, span_overlap, summarize
+from .proposal_recall import ProposalRecall, proposal_overlaps
 from .protocols import PROTOCOLS, BaseProtocol, Scores, get_protocol
 from .report import SampleRecord, evaluate_sample, factor_table, metric_lines
 from .stvg_metric import STVGMetric
@@ -15,11 +16,12 @@ from .tube_files import evaluate_tubes, evaluation_report, true_tubes
 
 __all__ = [
     'BaseProtocol', 'ErrorSplit', 'EventFile', 'HCSTVGChallengeFile',
-    'PROTOCOLS', 'RESULT_FORMATS', 'STVGMetric', 'SampleRecord', 'Scores',
-    'TrivialPrior', 'TubeFile', 'bootstrap_interval', 'box_iou', 'boxes_at',
-    'compare_records', 'comparison_table', 'diagnose', 'error_split',
-    'evaluate_sample', 'evaluate_tubes', 'evaluation_report', 'factor_table',
-    'fit_trivial', 'get_format', 'get_protocol', 'jump_rate', 'main_error',
-    'metric_lines', 'span_iou', 'span_overlap', 'subsample', 'summarize',
-    'trivial_predictions', 'true_tubes'
+    'PROTOCOLS', 'ProposalRecall', 'RESULT_FORMATS', 'STVGMetric',
+    'SampleRecord', 'Scores', 'TrivialPrior', 'TubeFile', 'bootstrap_interval',
+    'box_iou', 'boxes_at', 'compare_records', 'comparison_table', 'diagnose',
+    'error_split', 'evaluate_sample', 'evaluate_tubes', 'evaluation_report',
+    'factor_table', 'fit_trivial', 'get_format', 'get_protocol', 'jump_rate',
+    'main_error', 'metric_lines', 'proposal_overlaps', 'span_iou',
+    'span_overlap', 'subsample', 'summarize', 'trivial_predictions',
+    'true_tubes'
 ]

@@ -41,7 +41,8 @@ class VisualFeatures(NamedTuple):
         features (Tensor): (B, T, C', h, w), zeros on padded frames.
         frame_mask (Tensor): (B, T), bool.
         cell_mask (Tensor): (B, h, w), bool.
-        extras (dict[str, Tensor]): Further maps of the backbone, B first.
+        extras (dict[str, Tensor]): Further maps of the backbone, and those of
+            :obj:`VideoBatch`, B first.
     """
     features: Tensor
     frame_mask: Tensor

@@ -28,7 +28,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument('data', help='folder of make_synthetic_stvg.py')
     parser.add_argument('--split', default='test')
-    parser.add_argument('--num', type=int, default=100, help='videos')
+    parser.add_argument('--num', type=int, help='videos (default: all)')
     parser.add_argument('--out-dir', default='tracks')
     parser.add_argument('--step', type=int, default=3,
                         help='source frames from one detection to the next')
@@ -66,7 +66,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     settings = Settings(**{f.name: meta[f.name] for f in fields(Settings)})
     rng = np.random.default_rng(0)
     detections, lines, truth = {}, [], {}
-    for i in range(min(args.num, meta['sizes'][args.split])):
+    size = meta['sizes'][args.split]
+    for i in range(size if args.num is None else min(args.num, size)):
         sample = draw_sample(settings, args.split, i)
         detections[sample.name] = detect(sample, rng, args)
         path = os.path.join(os.path.abspath(args.data), 'videos', args.split,

@@ -42,7 +42,7 @@ class SpatioTemporalGrounder(BaseModel):
         backbone (dict or nn.Module): (B, 3, T, H, W) and durations to a tuple
             of feature maps (B, C', T, h, w), of which the last is used, or to
             a dict of maps, whose 'features' are the cells; the others become
-            the extras of :obj:`VisualFeatures`.
+            extras of :obj:`VisualFeatures`, beside those of the batch.
         text_encoder (dict or nn.Module): Sentences to :obj:`TextFeatures`; a
             :class:`BaseTextEncoder` reads them while the device is busy.
         neck (dict or nn.Module): Both to :obj:`FusedMemory`.
@@ -254,7 +254,7 @@ class SpatioTemporalGrounder(BaseModel):
         cell_mask = F.interpolate(
             inputs.pixel_mask[None].float(), size=features.shape[-2:])
         return VisualFeatures(features, inputs.frame_mask,
-                              cell_mask[0].bool(), maps)
+                              cell_mask[0].bool(), {**inputs.extras, **maps})
 
     def encode_text(self, sentences: List[str]) -> TextFeatures:
         """Sentences to tokens (B, L, C)."""

@@ -16,6 +16,7 @@ from .target_queries import Classifier, TargetStream
 from .targets import TubeTargets, collect_targets
 from .tastvg_head import TASTVGHead
 from .temporal_decoder import TemporalDecoder
+from .tube_ranking_head import TubeRankingHead, tube_overlaps
 from .tubedetr_head import TubeDETRHead
 from .two_stream_head import TwoStreamHead
 
@@ -26,5 +27,6 @@ __all__ = [
     'FrameAnchor', 'ReferencePointQuery', 'STCATDecoderLayer', 'STCATHead',
     'STCATSpatialDecoder', 'STVGBertHead', 'TASTVGHead', 'TargetStream',
     'Template', 'TemplateGenerator', 'TemporalDecoder', 'TubeDETRHead',
-    'TubeTargets', 'TwoStreamHead', 'collect_targets', 'select_labels'
+    'TubeRankingHead', 'TubeTargets', 'TwoStreamHead', 'collect_targets',
+    'select_labels', 'tube_overlaps'
 ]

@@ -1,7 +1,7 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Centre maps and anchor spans of STVGBert (ICCV 2021)."""
 from dataclasses import replace
-from typing import Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,7 @@ from ..utils.tube_decoding import DecodingConfig, SampledTube, to_source_span
 from .anchor_spans import AnchorSpans, round_spans, span_logits_of
 from .base_tube_head import BaseTubeHead
 from .center_maps import CenterMaps, center_targets, decode_centers, double
-from .targets import TubeTargets
+from .targets import TubeTargets, image_sizes, pixel_sizes
 
 _LOW = -1e4  # logit of a padded cell
 
@@ -175,8 +175,7 @@ class STVGBertHead(BaseTubeHead):
                     frame_mask: Tensor) -> TubeTargets:
         """Ground truth, and the frames' 'img_size' (w, h, w, h), (B, 4)."""
         targets = super().get_targets(data_samples, frame_mask)
-        size = pixel_sizes(s.img_shape for s in data_samples)
-        size = size.to(frame_mask.device, non_blocking=True)
+        size = image_sizes(data_samples, frame_mask.device)
         return targets._replace(extras={**targets.extras, 'img_size': size})
 
     def loss_by_feat(self, outs: TubeOutputs,
@@ -210,11 +209,6 @@ class STVGBertHead(BaseTubeHead):
                         score) for first, last, score in spans])
             for tube, meta, spans in zip(tubes, metas, candidates)
         ]
-
-
-def pixel_sizes(shapes: Iterable[Tuple[int, int]]) -> Tensor:
-    """Heights and widths of B frames to (w, h, w, h), (B, 4)."""
-    return torch.tensor([(w, h, w, h) for h, w in shapes])
 
 
 def best_candidates(outs: TubeOutputs,

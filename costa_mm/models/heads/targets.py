@@ -1,6 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Ground truth of a batch as padded tensors."""
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 import torch
 from mmdet.structures.bbox import bbox_xyxy_to_cxcywh
@@ -86,3 +86,15 @@ def collect_targets(data_samples: List[TubeDataSample],
         has_span=has_span,
         in_event=in_event,
         draws=None if draws is None else torch.tensor(draws).to(**to))
+
+
+def pixel_sizes(shapes: Iterable[Tuple[int, int]]) -> Tensor:
+    """Heights and widths of B frames to (w, h, w, h), (B, 4)."""
+    return torch.tensor([(w, h, w, h) for h, w in shapes])
+
+
+def image_sizes(data_samples: List[TubeDataSample],
+                device: torch.device) -> Tensor:
+    """(w, h, w, h) of the frames that the model sees, (B, 4)."""
+    size = pixel_sizes(s.img_shape for s in data_samples)
+    return size.to(device, non_blocking=True)

@@ -10,7 +10,8 @@ from .pooled_attention import (CrossModalLayer, PooledEncoderLayer,
                                broadcast_tokens, pool_tokens)
 from .positional_encoding import (box_sine_embedding, grid_sine_embedding,
                                   time_sine_embedding)
-from .region_pooling import covered_cells, masked_mean, pool_cells
+from .region_pooling import (covered_cells, masked_mean, pool_cells,
+                             sample_regions)
 from .transformer import (FFN, CrossFrameLayer, TransformerEncoderLayer,
                           frame_key_mask)
 
@@ -21,5 +22,6 @@ __all__ = [
     'MultiheadAttention', 'PooledEncoderLayer', 'TransformerEncoderLayer',
     'box_sine_embedding', 'broadcast_tokens', 'covered_cells',
     'frame_key_mask', 'grid_sine_embedding', 'masked_mean', 'pool_cells',
-    'pool_tokens', 'refine_anchor', 'time_sine_embedding', 'xavier_matrices'
+    'pool_tokens', 'refine_anchor', 'sample_regions', 'time_sine_embedding',
+    'xavier_matrices'
 ]

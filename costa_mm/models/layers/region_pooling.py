@@ -3,6 +3,7 @@
 from typing import Tuple
 
 import torch
+import torch.nn.functional as F
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from torch import Tensor
 
@@ -91,3 +92,37 @@ def pool_cells(cells: Tensor, covered: Tensor) -> Tensor:
     weight = covered.flatten(2).to(cells.dtype)
     weight = weight / weight.sum(-1, keepdim=True)
     return (weight[..., None, :] @ cells).squeeze(-2)
+
+
+def sample_regions(cells: Tensor, boxes: Tensor, cell_mask: Tensor,
+                   num: int) -> Tensor:
+    """Mean of bilinear samples inside boxes; no compiled op.
+
+    RoIAlign (aligned, He et al. 2017) averaged over its bins, but that samples
+    stay within the valid grid, so that padding is never read.
+
+    Args:
+        cells (Tensor): Row by row, (B, T, h*w, C).
+        boxes (Tensor): (x1, y1, x2, y2) in cells, (B, T, P, 4).
+        cell_mask (Tensor): True on padding, (B, h, w), bool.
+        num (int): Samples per side of a box.
+
+    Returns:
+        Tensor: (B, T, P, C).
+    """
+    height, width = cell_mask.shape[1:]
+    rows, columns = (n.view(-1, 1, 1, 1) for n in grid_size(cell_mask))
+    at = (torch.arange(num, device=boxes.device) + 0.5) / num
+    x1, y1, x2, y2 = boxes.to(cells.dtype)[..., None].unbind(-2)
+    x = x1 + (x2 - x1) * at  # (B, T, P, num)
+    y = y1 + (y2 - y1) * at
+    x = torch.minimum(x.clamp(min=0.5), columns - 0.5) * (2 / width) - 1
+    y = torch.minimum(y.clamp(min=0.5), rows - 0.5) * (2 / height) - 1
+    grid = torch.stack(
+        torch.broadcast_tensors(x[..., None, :], y[..., :, None]), dim=-1)
+    maps = cells.transpose(2, 3).unflatten(3, (height, width))
+    found = F.grid_sample(
+        maps.flatten(0, 1), grid.flatten(2, 3).flatten(0, 1),
+        align_corners=False)  # (B*T, C, P*num, num)
+    found = found.unflatten(2, (boxes.shape[2], num)).mean((3, 4))
+    return found.transpose(1, 2).unflatten(0, boxes.shape[:2])

@@ -15,12 +15,15 @@ from .giou_loss import GIoULoss, giou_loss, paired_iou
 from .guided_attention_loss import GuidedAttentionLoss, guided_attention_loss
 from .multi_label_loss import MultiLabelLoss
 from .span_kl_loss import SpanKLLoss, gaussian_targets, span_kl_loss
+from .tube_match_loss import TubeMatchLoss, tube_match_loss
 
 __all__ = [
     'AnchorScoreLoss', 'AnchorSpanLoss', 'AttendanceLoss', 'BoxConfidenceLoss',
     'CellAttentionLoss', 'CenterHeatmapLoss', 'CenterL1Loss', 'GIoULoss',
-    'GuidedAttentionLoss', 'MultiLabelLoss', 'SpanKLLoss', 'anchor_score_loss',
+    'GuidedAttentionLoss', 'MultiLabelLoss', 'SpanKLLoss',
+    'TubeMatchLoss', 'anchor_score_loss',
     'anchor_span_loss', 'at_centers', 'attendance_loss', 'box_confidence_loss',
     'cell_overlap', 'gaussian_targets', 'giou_loss', 'guided_attention_loss',
-    'paired_iou', 'positive_anchors', 'span_kl_loss', 'temporal_iou'
+    'paired_iou', 'positive_anchors', 'span_kl_loss', 'temporal_iou',
+    'tube_match_loss'
 ]
