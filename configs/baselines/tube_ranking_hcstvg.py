@@ -1,7 +1,7 @@
 # Tubes of a detector ranked by the sentence, on HC-STVG v1: two-stage
 # grounding at the sizes of the other methods. Propose the tubes first:
-#   tools/propose_tubes.py data/hcstvg_v1/videos --out-dir data/hcstvg_v1/tubes \
-#     --transformers facebook/detr-resnet-50
+#   tools/propose_tubes.py data/hcstvg_v1/videos \
+#     --out-dir data/hcstvg_v1/tubes --transformers facebook/detr-resnet-50
 #   tools/dist_train.sh configs/baselines/tube_ranking_hcstvg.py 8
 # Nobody has published such figures; the settings are ours. MDETR gives
 # ResNet-101, text encoder and the layers over words and tubes.

@@ -1,5 +1,5 @@
 # Tubes ranked by the sentence on the synthetic benchmark, with the data,
-# schedule, text encoder, 2D pathway and sizes of CoSTA-tiny. The proposals are
+# schedule, text encoder, backbone and sizes of CoSTA-tiny. The proposals are
 # the generator's own tracks, so it learns ranking and time alone:
 #   DATA=data/synthetic_easy
 #   for SPLIT in train val test; do
@@ -13,7 +13,6 @@ _base_ = [
     '../_base_/schedules/costa_tiny.py', '../_base_/default_runtime.py'
 ]
 model = dict(
-    backbone=dict(temporal=None),
     neck=dict(
         _delete_=True,
         type='TubeRankingNeck',

@@ -1,9 +1,9 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """What a sentence is worth in ranking proposed tubes.
 
-Prints, for one set of proposals: the tube picked by the sentence, by another
-video's sentence, by no sentence (any object, and a person), the best there
-is, and a fixed box in the middle.
+Prints, for one set of proposals: the tube picked by the sentence, by other
+videos' sentences, by no sentence (any object, and a person), the best there
+is (with its own span and with the true one), and a fixed box in the middle.
 """
 import argparse
 import sys
@@ -33,6 +33,9 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
                         'names of the videos')
     parser.add_argument('--proposals', default='proposals',
                         help='folder of propose_tubes.py')
+    parser.add_argument('--shuffles', type=int, default=5,
+                        help='how often sentences change places; the row is '
+                        'the mean, with the least and the greatest')
     return parser.parse_args(argv)
 
 
@@ -75,6 +78,16 @@ def _all_tubes(request: VideoRequest, truth: Tubes, root: str):
                        num_frames=known.num_frames, fps=known.fps)
 
 
+def at_true_spans(tubes: Tubes, truth: Tubes) -> Tubes:
+    """The same boxes, given the time of the event."""
+    return {
+        name: tube if tube.span is None else Tube(
+            truth[name].span, tube.frame_ids, tube.boxes, qtype=tube.qtype,
+            num_frames=tube.num_frames, fps=tube.fps)
+        for name, tube in tubes.items()
+    }
+
+
 def middle_boxes(requests: List[VideoRequest], truth: Tubes,
                  root: str) -> Tubes:
     """The middle half of the frame, all the time."""
@@ -103,22 +116,34 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     cfg.model.weights = dict.fromkeys(cfg.model.weights, 0.)
     cfg.model.weights['detector'] = 1.
     by_score = STVGInferencer(cfg, device='cpu', show_progress=False)
-    rows = {
-        'the sentence': ground(by_words, requests, own),
-        "another video's sentence": ground(by_words, requests,
-                                           own[1:] + own[:1]),
-        '"a person"': ground(by_words, requests, ['a person'] * len(own)),
-        'the highest score': ground(by_score, requests, own),
-        'middle half of the frame': middle_boxes(requests, truth,
-                                                 args.proposals),
-        'best proposal': best_proposals(requests, truth, args.proposals),
-    }
     print('| tube by | m_tIoU | m_vIoU | vIoU@0.5 | m_sIoU |\n'
           '|---|---:|---:|---:|---:|')
-    for name, tubes in rows.items():
-        m = score(tubes, truth)
-        print(f"| {name} | {m['m_tIoU']:.3f} | {m['m_vIoU']:.3f} | "
-              f"{m['vIoU@0.5']:.3f} | {m['m_sIoU']:.3f} |")
+    show('the sentence', [score(ground(by_words, requests, own), truth)])
+    others = (own[k:] + own[:k] for k in range(1, args.shuffles + 1))
+    show(f"other videos' sentences, {args.shuffles} times",
+         [score(ground(by_words, requests, o), truth) for o in others])
+    best = best_proposals(requests, truth, args.proposals)
+    for name, tubes in {
+            '"a person"': ground(by_words, requests, ['a person'] * len(own)),
+            'any object, the highest score': ground(by_score, requests, own),
+            'middle half of the frame': middle_boxes(requests, truth,
+                                                     args.proposals),
+            'best proposal': best,
+            'best proposal in the true span': at_true_spans(best, truth),
+    }.items():
+        show(name, [score(tubes, truth)])
+
+
+def show(name: str, scores: Sequence[Dict[str, float]]) -> None:
+    """A row of means; of several draws, also the least and the greatest."""
+    cells = []
+    for metric in ('m_tIoU', 'm_vIoU', 'vIoU@0.5', 'm_sIoU'):
+        values = [s[metric] for s in scores]
+        cell = f'{np.mean(values):.3f}'
+        if len(values) > 1:
+            cell += f' ({min(values):.3f} to {max(values):.3f})'
+        cells.append(cell)
+    print(f'| {name} | ' + ' | '.join(cells) + ' |', flush=True)
 
 
 if __name__ == '__main__':

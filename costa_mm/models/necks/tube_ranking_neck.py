@@ -4,12 +4,13 @@ from typing import Optional
 
 import torch
 import torch.nn.functional as F
+from mmdet.structures.bbox import bbox_xyxy_to_cxcywh
 from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
 from costa_mm.structures import FusedMemory, TextFeatures, VisualFeatures
-from ..layers import (TransformerEncoderLayer, sample_regions,
-                      time_sine_embedding)
+from ..layers import (TransformerEncoderLayer, box_sine_embedding,
+                      sample_regions, time_sine_embedding)
 from ..layers.region_pooling import grid_size
 from .base_fusion_neck import BaseFusionNeck
 
@@ -21,9 +22,9 @@ class TubeRankingNeck(BaseFusionNeck):
     """One sequence per tube: [CLS], the words, the tube's frames.
 
     A frame of a tube is what the video looks like in its box, where the box
-    is, and when.  Frames in which the tube has no box are masked.  With
-    ``joint`` the tubes of a video see each other in one layer over their
-    [CLS] at the end, so that "the left one" can be told.
+    is (sine embedding), and when.  Frames in which the tube has no box are
+    masked.  With ``joint`` the tubes of a video see each other in one layer
+    over their [CLS] at the end, so that "the left one" can be told.
 
     Two-stage grounding as we read it; no public code of STGVT, which stands
     for it in the paper's Table 1, was at hand.
@@ -54,7 +55,7 @@ class TubeRankingNeck(BaseFusionNeck):
         self.stride = stride
         self.num_samples = num_samples
         dims = self.embed_dims
-        self.place = nn.Linear(5, dims)
+        self.place = nn.Linear(2 * dims, dims)
         self.kinds = nn.Embedding(3, dims)
         self.joint_layer = TransformerEncoderLayer(
             **self.layer_cfg) if joint else None
@@ -138,6 +139,6 @@ class TubeRankingNeck(BaseFusionNeck):
         cells = self.project(visual.features)
         seen = sample_regions(cells, boxes / self.stride, visual.cell_mask,
                               self.num_samples)
-        sides = (places[..., 2:] - places[..., :2]).clamp(min=0)
-        places = torch.cat((places, sides.prod(-1, keepdim=True)), -1)
-        return seen + self.place(places.to(seen.dtype))
+        where = box_sine_embedding(
+            bbox_xyxy_to_cxcywh(places), self.embed_dims)
+        return seen + self.place(where.to(seen.dtype))
