@@ -24,7 +24,8 @@ import types
 import warnings
 from contextlib import contextmanager
 from importlib import metadata
-from typing import Dict, Iterator, List, Optional, Tuple
+from pathlib import Path
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 # distribution names, accepted range, pip line that fixes it
 _RANGES: Tuple[Tuple[Tuple[str, ...], str, str, str], ...] = (
@@ -170,7 +171,8 @@ def collector_paused() -> Iterator[None]:
     """Hold the garbage collector back while thousands of modules come in.
 
     What an import makes stays; looking through all of it again and again
-    takes a fifth of the time of ``import costa_mm.apis``.
+    takes a fourth of the time of ``import costa_mm.apis``.  It counts as old
+    afterwards, or the first collection would look through it after all.
     """
     running = gc.isenabled()
     gc.disable()
@@ -178,7 +180,49 @@ def collector_paused() -> Iterator[None]:
         yield
     finally:
         if running:
+            if not gc.get_freeze_count():  # else somebody's are frozen
+                gc.freeze()
+                gc.unfreeze()  # into the oldest generation
             gc.enable()
+
+
+# module -> its name that packages below us import and few ever call
+_OPTIMIZERS = 'torch.distributed.optim.functional_'
+_LATE_NAMES = {
+    # each is compiled when it is imported; MMEngine wants only the package
+    **{f'{_OPTIMIZERS}{name.lower()}': f'_Functional{name}' for name in (
+        'Adadelta', 'Adagrad', 'Adam', 'Adamax', 'AdamW', 'RMSprop', 'Rprop',
+        'SGD')},
+    # imports matplotlib
+    'mmdet.utils.mot_error_visualize': 'imshow_mot_errors',
+}
+
+
+def _late_call(module: str, name: str) -> Callable:
+    """A function that imports what it stands for when it is called."""
+
+    def late(*args, **kwargs):
+        return getattr(importlib.import_module(module), name)(*args, **kwargs)
+
+    late.__name__ = late.__qualname__ = name
+    return late
+
+
+def _late_modules() -> Dict[str, types.ModuleType]:
+    """Stand-ins for the modules of ``_LATE_NAMES`` that are not there yet."""
+    stand_ins = {}
+    for module, name in _LATE_NAMES.items():
+        if module not in sys.modules:
+            stand_ins[module] = types.ModuleType(module)
+            setattr(stand_ins[module], name, _late_call(module, name))
+    return stand_ins
+
+
+@contextmanager
+def quick_imports() -> Iterator[None]:
+    """Import packages that import many others, without some of those."""
+    with collector_paused(), _stand_in(_late_modules()):
+        yield
 
 
 def apply() -> None:
@@ -235,9 +279,44 @@ def import_mmcv_ops() -> None:
         importlib.import_module('mmcv.ops')
 
 
+def import_transformers_models() -> None:
+    """Import ``transformers.models`` by the list that transformers has made.
+
+    It reads the source of all its models for that list when it is imported,
+    and would do so again for this package (transformers 5.23).
+    """
+    import transformers
+    from transformers.utils import import_utils
+    define = getattr(import_utils, 'define_import_structure', None)
+    if define is None or 'transformers.models' in sys.modules:
+        return
+    folder = Path(transformers.__file__).parent / 'models'
+    models = _without_prefix(define(folder, prefix='models'), 'models.')
+
+    def told(path: str, prefix: Optional[str] = None) -> dict:
+        own = prefix is None and Path(path) == folder / '__init__.py'
+        return models if own else define(path, prefix)
+
+    import_utils.define_import_structure = told
+    try:
+        importlib.import_module('transformers.models')
+    finally:
+        import_utils.define_import_structure = define
+
+
+def _without_prefix(structure: dict, prefix: str) -> dict:
+    """What is below ``prefix`` of an import structure of transformers."""
+    return {
+        needed: {name[len(prefix):]: found for name, found in modules.items()
+                 if name.startswith(prefix)}
+        for needed, modules in structure.items()
+    }
+
+
 def import_mmdet_models() -> None:
     """Import ``mmdet.models`` so that ``mmdet.*`` types can be built."""
     import_mmcv_ops()
+    import_transformers_models()
     importlib.import_module('mmdet.models')
 
 

@@ -1,8 +1,8 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Grounding for people: a Python call."""
-from costa_mm.compat import collector_paused
+from costa_mm.compat import quick_imports
 
-with collector_paused():
+with quick_imports():
     from costa_mm.weights import ZooEntry, find_model, list_models
     from .calibration import Calibration
     from .clips import cut_events

@@ -1,8 +1,8 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Training that never loses work: runner, loops, hooks, mixed precision."""
-from costa_mm.compat import collector_paused
+from costa_mm.compat import quick_imports
 
-with collector_paused():
+with quick_imports():
     from .averaging import TrainableEMA
     from .checkpoint_io import (build_trained, latest_checkpoint, load_weights,
                                 read_checkpoint)

@@ -5,7 +5,7 @@ from mmengine.runner import CheckpointLoader
 from costa_mm import compat
 from costa_mm.weights import SCHEME, load_by_name
 
-with compat.collector_paused():
+with compat.quick_imports():
     # mmdet's and mmaction2's parts are borrowed below by class and by prefix
     compat.import_mmdet_models()
     compat.import_mmaction_models()

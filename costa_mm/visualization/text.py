@@ -4,14 +4,13 @@
 OpenCV draws ASCII only, so text is rendered by Pillow.  DejaVu Sans, which
 comes with matplotlib, is the default; where it lacks a character of the text,
 the fonts of the machine are searched for one that has more of them.
+Matplotlib is imported when the first text is drawn.
 """
 import warnings
 from functools import lru_cache
 from typing import FrozenSet, List, Set, Tuple
 
 import numpy as np
-from matplotlib import font_manager
-from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
 
 MAX_CHARACTERS = 600
@@ -21,12 +20,14 @@ _told: Set[int] = set()  # code points of which no font has been found
 
 @lru_cache(maxsize=None)
 def _default_font() -> str:
+    from matplotlib import font_manager
     return font_manager.findfont('DejaVu Sans')
 
 
 @lru_cache(maxsize=None)
 def _coverage(path: str) -> FrozenSet[int]:
     """Code points that a font file has glyphs for."""
+    from matplotlib.ft2font import FT2Font
     try:
         return frozenset(FT2Font(path).get_charmap())
     except (RuntimeError, OSError, ValueError):  # bitmap or broken font
@@ -40,6 +41,7 @@ def find_font(text: str) -> str:
     best, missing = _default_font(), wanted - _coverage(_default_font())
     if not missing:
         return best
+    from matplotlib import font_manager
     for path in sorted(font_manager.findSystemFonts()):
         lacks = wanted - _coverage(path)
         if len(lacks) < len(missing):

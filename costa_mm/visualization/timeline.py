@@ -1,17 +1,19 @@
 # Copyright (c) costa_mm authors. All rights reserved.
-"""What the model says over time, as a picture."""
-from typing import Optional, Sequence, Tuple
+"""What the model says over time, as a picture.
+
+Matplotlib is imported when the first picture is drawn.
+"""
+from typing import TYPE_CHECKING, Optional, Sequence, Tuple
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
 
 from costa_mm.utils.frames import FrameClock, frames_at, seconds_at
 from .text import find_font, wrap_text
 from .tracks import Color
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Span = Tuple[int, int]
 TITLE_POINTS = 11
@@ -60,6 +62,9 @@ def plot_timeline(frame_ids: Sequence[int],
     Raises:
         ValueError: If the arrays differ in length.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.colors import to_hex
+    from matplotlib.figure import Figure
     lengths = {len(x) for x in (frame_ids, start, end, attendance)
                if x is not None}
     if len(lengths) != 1:
@@ -98,7 +103,7 @@ def _span_rows(pred_span, gt_span, pred_spans, color: str) -> list:
     return rows
 
 
-def _draw_distributions(axis: Axes, frame_ids, start, end) -> None:
+def _draw_distributions(axis: 'Axes', frame_ids, start, end) -> None:
     for values, color, name in ((start, START_COLOR, 'start'),
                                 (end, END_COLOR, 'end')):
         axis.plot(frame_ids, values, color=color, lw=1.6, label=name,
@@ -109,7 +114,7 @@ def _draw_distributions(axis: Axes, frame_ids, start, end) -> None:
     axis.legend(loc='upper right', frameon=False, ncols=2)  # in the headroom
 
 
-def _draw_attendance(axis: Axes, frame_ids, attendance) -> None:
+def _draw_attendance(axis: 'Axes', frame_ids, attendance) -> None:
     axis.set_ylim(0, 1.05)
     axis.set_ylabel('attendance')
     if attendance is None:
@@ -122,7 +127,7 @@ def _draw_attendance(axis: Axes, frame_ids, attendance) -> None:
     axis.axhline(0.5, color='0.7', lw=0.8, ls=':')
 
 
-def _draw_spans(axis: Axes, rows: list) -> None:
+def _draw_spans(axis: 'Axes', rows: list) -> None:
     for y, (_, (first, last), color, alpha) in enumerate(rows):
         axis.barh(y, last - first, left=first, height=0.7, color=color,
                   alpha=alpha)
@@ -131,7 +136,7 @@ def _draw_spans(axis: Axes, rows: list) -> None:
     axis.tick_params(axis='y', length=0)
 
 
-def _shade(axes: Sequence[Axes], pred_span, gt_span, color: str) -> None:
+def _shade(axes: Sequence['Axes'], pred_span, gt_span, color: str) -> None:
     """Predicted span as a tint, true span as dashed lines."""
     for axis in axes:
         if pred_span is not None:
@@ -140,7 +145,7 @@ def _shade(axes: Sequence[Axes], pred_span, gt_span, color: str) -> None:
             axis.axvline(frame, color=TRUTH_COLOR, ls='--', lw=1)
 
 
-def _finish(figure: Figure, axes: Sequence[Axes], num_frames: int,
+def _finish(figure: 'Figure', axes: Sequence['Axes'], num_frames: int,
             fps: Optional[FrameClock], sentence: str) -> None:
     for axis in axes:
         axis.spines[['top', 'right']].set_visible(False)
@@ -152,6 +157,7 @@ def _finish(figure: Figure, axes: Sequence[Axes], num_frames: int,
                               lambda s: frames_at(s, fps)))
         seconds.set_xlabel('seconds')
     if sentence:
+        from matplotlib.font_manager import FontProperties
         pixels = int(round(TITLE_POINTS * figure.dpi / 72))
         title = wrap_text(sentence, pixels,
                           int(0.95 * figure.get_figwidth() * figure.dpi))
