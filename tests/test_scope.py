@@ -22,6 +22,7 @@ MODELS = {
     'NormSumConnection': dict(channels=4),
     'HadamardConnection': dict(channels=4),
     'ConcatConnection': dict(channels=4),
+    'EfficientNetLite': dict(stage_channels=(4, ), stage_layers=(2, )),
     'HFTextEncoder': tiny_model.text_cfg(),
     'SpaceTimeFusionNeck': tiny_model.neck_cfg(),
     'EntangledTubeHead': tiny_model.head_cfg(),

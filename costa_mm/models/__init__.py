@@ -3,6 +3,7 @@
 from mmengine.runner import CheckpointLoader
 
 from costa_mm import compat
+from costa_mm.utils.packages import PACKAGE
 from costa_mm.weights import SCHEME, load_by_name
 
 with compat.quick_imports():
@@ -18,5 +19,6 @@ with compat.quick_imports():
     from .necks import *  # noqa: F401,F403
     from .text_encoders import *  # noqa: F401,F403
 
-# init_cfg=dict(type='Pretrained', checkpoint='costa_mm://NAME')
-CheckpointLoader.register_scheme(SCHEME, load_by_name, force=True)
+# init_cfg=dict(type='Pretrained', checkpoint='costa_mm://NAME'), or a file of
+# an installed package
+CheckpointLoader.register_scheme((SCHEME, PACKAGE), load_by_name, force=True)

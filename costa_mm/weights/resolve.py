@@ -3,6 +3,7 @@
 import os
 from typing import Union
 
+from costa_mm.utils.packages import PACKAGE, package_path
 from .cache import cached_path, fetch
 from .layouts import LAYOUTS
 from .parts import PARTS
@@ -18,16 +19,21 @@ def find_source(reference: str) -> Union[WeightSource, str]:
 
     Args:
         reference (str): Path of a file; name of a model with weights, or of
-            a pretrained part (``costa_mm.weights.PARTS``); or an address, see
-            :class:`WeightSource`.
+            a pretrained part (``costa_mm.weights.PARTS``); an address, see
+            :class:`WeightSource`; or ``package://PACKAGE/PATH``, a file that
+            an installed package carries.
 
     Returns:
         WeightSource or str: A source, or the path of a file that exists.
 
     Raises:
         FileNotFoundError: If there is nothing of that name.
+        ModuleNotFoundError: If it is of a package that is not installed.
     """
-    path = os.path.expanduser(reference)
+    if reference.startswith(PACKAGE):
+        path = package_path(reference, 'file of weights', 'another')
+    else:
+        path = os.path.expanduser(reference)
     if os.path.isfile(path):
         return path
     if reference in PARTS:
@@ -72,12 +78,12 @@ def resolve_weights(reference: str) -> str:
 def load_by_name(reference: str, map_location: Location = None) -> dict:
     """The checkpoint of ``init_cfg=dict(type='Pretrained', checkpoint=...)``.
 
-    MMEngine calls it for ``costa_mm://NAME``, where NAME is what
-    ``load_from`` takes too; ``prefix='backbone.'`` of the same ``init_cfg``
+    MMEngine calls it for ``package://PACKAGE/PATH`` and ``costa_mm://NAME``,
+    where NAME is what ``load_from`` takes too; ``prefix='backbone.'`` of the same ``init_cfg``
     picks a part of a whole model.
 
     Args:
-        reference (str): With ``costa_mm://`` before it or not.
+        reference (str): As in ``checkpoint``.
         map_location (str or Callable, optional): As in ``torch.load``.
 
     Raises:

@@ -3,11 +3,13 @@
 from .collaborative_resnet import CollaborativeResNet
 from .connections import (ConcatConnection, HadamardConnection,
                           NormSumConnection)
+from .efficientnet_lite import EfficientNetLite
 from .motion_swin import MotionSwin
 from .strided_grad_resnet import StridedGradResNet
 from .two_stream_resnet import TwoStreamResNet
 
 __all__ = [
-    'CollaborativeResNet', 'ConcatConnection', 'HadamardConnection',
-    'MotionSwin', 'NormSumConnection', 'StridedGradResNet', 'TwoStreamResNet'
+    'CollaborativeResNet', 'ConcatConnection', 'EfficientNetLite',
+    'HadamardConnection', 'MotionSwin', 'NormSumConnection',
+    'StridedGradResNet', 'TwoStreamResNet'
 ]

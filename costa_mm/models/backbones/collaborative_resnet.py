@@ -22,7 +22,12 @@ def _build(part: Part) -> Optional[nn.Module]:
 
 
 def _stage_channels(resnet: nn.Module) -> List[int]:
-    """Output channels of every stage; each doubles the one before."""
+    """Output channels of every stage; a ResNet's double from each to the next.
+
+    Pathways of another kind say them, as ``stage_channels``.
+    """
+    if hasattr(resnet, 'stage_channels'):
+        return list(resnet.stage_channels)
     stages = len(resnet.res_layers)
     return [resnet.feat_dim // 2**(stages - 1 - i) for i in range(stages)]
 
@@ -46,8 +51,8 @@ class CollaborativeResNet(BaseModule):
     in the backward pass instead of keeping them.
 
     Args:
-        spatial (dict or nn.Module, optional): 2D pathway, ``mmdet.ResNet``;
-            None for "3D only".
+        spatial (dict or nn.Module, optional): 2D pathway, ``mmdet.ResNet`` or
+            :class:`EfficientNetLite`; None for "3D only".
         temporal (dict or nn.Module, optional): 3D pathway,
             ``mmaction.ResNet3d`` with temporal strides 1 and
             ``with_pool2=False``; None for "2D only".

