@@ -4,6 +4,7 @@ import hashlib
 import os
 from urllib.parse import unquote, urlsplit
 
+from costa_mm.utils.errors import first_line
 from costa_mm.weights.cache import PART, home_folder, locked
 from costa_mm.weights.transfer import copy_from
 
@@ -34,7 +35,7 @@ def fetch_video(url: str) -> str:
             try:
                 copy_from(url, path + PART)
             except Exception as e:  # whatever a library for transfers raises
-                reason = (str(e).strip() or type(e).__name__).splitlines()[0]
+                reason = first_line(e)
                 raise FileNotFoundError(
                     f'there is no video to be had from {url}: {reason}; fetch '
                     'it in another way and give its path') from e

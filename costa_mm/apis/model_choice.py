@@ -8,6 +8,7 @@ import torch
 from mmengine.config import Config, ConfigDict
 
 from costa_mm.engine.config import load_config
+from costa_mm.utils.errors import first_line
 from costa_mm.weights import find_model
 from .inputs import text_path
 
@@ -49,7 +50,7 @@ def check_device(device: str) -> None:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, TypeError) as e:
-        reason = str(e).splitlines()[0]
+        reason = first_line(e)
         raise ValueError(
             f"device {device!r} cannot be used here; give 'cpu', or 'cuda:0' "
             f'on a machine with a GPU and a torch for it ({reason})') from e

@@ -4,6 +4,7 @@ import os
 from typing import Any, List, NamedTuple, Optional, Type
 
 from costa_mm.registry import DATASETS
+from costa_mm.utils.errors import first_line
 from .base_dataset import BaseSTVGDataset
 from .problems import Problem, SchemaError
 from .readers import BaseVideoReader
@@ -112,7 +113,7 @@ def check_annotations(path: str,
         records = dataset.make_records([_assume(a) for a in annotations])
         dataset.problems.require(records)
     except FileNotFoundError as e:  # all videos
-        dataset.problems.add('error', str(e).splitlines()[0], fix='')
+        dataset.problems.add('error', first_line(e), fix='')
     return Report(cls.__name__, len(parsed), len(records),
                   list(dataset.problems))
 

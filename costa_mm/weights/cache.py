@@ -10,6 +10,7 @@ from typing import Iterator, List, Optional
 
 from mmengine.logging import print_log
 
+from costa_mm.utils.errors import first_line
 from .sources import WeightSource
 from .transfer import copy_from, copy_from_drive
 
@@ -126,7 +127,7 @@ def _fetch_part(source: WeightSource, part: str) -> None:
         except Exception as e:  # whatever a library for transfers raises
             if _is_ours(e):
                 raise
-            tried.append(f'{url}: {_first_line(e)}')
+            tried.append(f'{url}: {first_line(e)}')
         else:
             return
     raise unavailable(source, '; '.join(tried))
@@ -188,11 +189,6 @@ def _is_ours(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno in (
         errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES,
         errno.EPERM)
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0]
 
 
 def _reason(error: OSError, path: str) -> str:

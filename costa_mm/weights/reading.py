@@ -61,7 +61,8 @@ def _why(path: str, error: Exception) -> str:
                 'could run code by it; save it again with tensors, numbers '
                 'and text only')
     reason = str(error).split('WeightsUnpickler error:')[-1].strip()
-    return f'it is damaged or not a torch file ({reason.splitlines()[0]})'
+    reason = reason.splitlines()[0] if reason else type(error).__name__
+    return f'it is damaged or not a torch file ({reason})'
 
 
 def _pickled_names(path: str) -> List[str]:

@@ -79,8 +79,8 @@ def load_by_name(reference: str, map_location: Location = None) -> dict:
     """The checkpoint of ``init_cfg=dict(type='Pretrained', checkpoint=...)``.
 
     MMEngine calls it for ``package://PACKAGE/PATH`` and ``costa_mm://NAME``,
-    where NAME is what ``load_from`` takes too; ``prefix='backbone.'`` of the same ``init_cfg``
-    picks a part of a whole model.
+    where NAME is what ``load_from`` takes too; ``prefix='backbone.'`` of the
+    same ``init_cfg`` picks a part of a whole model.
 
     Args:
         reference (str): As in ``checkpoint``.

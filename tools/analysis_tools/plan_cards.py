@@ -26,6 +26,7 @@ from benchmarking.subjects import Spec
 
 from costa_mm.cli.running import run_main
 from costa_mm.engine.config import read_config
+from costa_mm.utils.errors import first_line
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'misc'))
 
@@ -95,7 +96,7 @@ def count_all(config: str, report: Report, table: Table) -> Dict[str, dict]:
             out = report.get('counted', spec.key, count_training, spec)
         except RuntimeError as e:  # a step that depends on the numbers
             table.row(Path(config).stem, 'cannot be counted: ' +
-                      str(e).splitlines()[0])
+                      first_line(e))
             break
         counted[name] = out
         table.row(Path(config).stem, name, gib(out['live_bytes']),

@@ -19,6 +19,7 @@ from mmengine.config import Config, DictAction
 from costa_mm.cli.running import run_main
 from costa_mm.engine.config import read_config
 from costa_mm.utils.configs import iter_datasets
+from costa_mm.utils.errors import first_line
 from costa_mm.weights import (SCHEME, WeightsUnavailableError, cache_folder,
                               cached_path, find_model, find_source,
                               resolve_weights)
@@ -93,7 +94,7 @@ def weight_need(name: str) -> Need:
     try:
         source = find_source(name)
     except (FileNotFoundError, ModuleNotFoundError) as e:
-        return Need('weights', name, False, str(e).splitlines()[0])
+        return Need('weights', name, False, first_line(e))
     if isinstance(source, str):
         return Need('weights', name, True, source)
     path = cached_path(source)
@@ -191,7 +192,7 @@ def memory_need(cfg: Config, path: str) -> Tuple[Need, float]:
             Spec(path, 'bf16' if amp else 'fp32', 'train', frames, size,
                  batch, 'cpu'))
     except RuntimeError as e:  # a step that depends on the numbers
-        reason = str(e).splitlines()[0]
+        reason = first_line(e)
         return Need('GPU memory', 'training', True, 'cannot be counted for '
                     f'this model: {reason}'), 0.
     import torch

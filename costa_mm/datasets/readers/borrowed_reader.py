@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from mmengine.logging import print_log
 
+from costa_mm.utils.errors import first_line
 from .base import BehindEndError, unreadable
 from .pyav_reader import PyAVReader, PyAVVideo
 
@@ -21,7 +22,7 @@ def has_package(name: str) -> bool:
     except (ImportError, OSError, RuntimeError) as e:
         print_log(
             f'{name} cannot be used here: videos are read with PyAV '
-            f'({str(e).splitlines()[0]})',
+            f'({first_line(e)})',
             logger='current')
         return False
     return True

@@ -15,6 +15,7 @@ from mmengine.logging import print_log
 from torch import nn
 
 from costa_mm.utils.building import weights_will_follow
+from costa_mm.utils.errors import first_line
 from costa_mm.utils.packages import PACKAGE, package_path
 from .tokenization import check_tokenizer
 from .weight_files import check_files, file_of
@@ -324,4 +325,4 @@ def loading_from_hub(name: str, what: str) -> Iterator[None]:
                 f'{what} {name!r} could not be loaded, neither from a folder '
                 'of this name nor from the Hugging Face hub or its cache. On '
                 'a machine without network put its files into a folder and '
-                f'give the path. Reason: {str(e).splitlines()[0]}') from e
+                f'give the path. Reason: {first_line(e)}') from e
