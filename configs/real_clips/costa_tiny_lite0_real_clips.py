@@ -2,7 +2,8 @@
 # data/real_clips/, from a pretrained, frozen 2D pathway:
 #   tools/train.py configs/real_clips/costa_tiny_lite0_real_clips.py
 # Each video tested by a model that the others trained:
-#   tools/kfold_cross_valid.py configs/real_clips/costa_tiny_lite0_real_clips.py
+#   CONFIG=configs/real_clips/costa_tiny_lite0_real_clips.py
+#   tools/kfold_cross_valid.py $CONFIG
 _base_ = [
     '../_base_/models/costa_tiny_lite0.py', '../_base_/datasets/real_clips.py',
     '../_base_/schedules/real_clips.py', '../_base_/default_runtime.py'

