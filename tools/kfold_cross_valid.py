@@ -21,6 +21,7 @@ import mmengine
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from costa_mm.cli.running import run_main
 from costa_mm.engine.config import build_runner, read_config
 from costa_mm.engine.options import OptionsAction
 from costa_mm.registry import DATASETS
@@ -141,15 +142,10 @@ def run(args: argparse.Namespace) -> None:
         print(f'folds that are missing: {missing}')
 
 
-def main() -> int:
-    """Run; 2 on a bad argument."""
-    try:
-        run(parse_args())
-    except (KeyError, OSError, ValueError) as e:
-        print(f'kfold_cross_valid: {e}', file=sys.stderr)
-        return 2
-    return 0
+def main() -> None:
+    """What the command line says."""
+    run(parse_args())
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(run_main(main))
