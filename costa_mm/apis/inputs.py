@@ -5,8 +5,8 @@ import os
 import re
 from dataclasses import replace
 from itertools import count, islice
-from typing import (Iterable, Iterator, List, Optional, Sequence, Set, Tuple,
-                    Union)
+from typing import (Dict, Iterable, Iterator, List, Optional, Sequence, Set,
+                    Tuple, Union)
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -241,9 +241,44 @@ def make_requests(inputs: Videos,
         FileNotFoundError, TypeError, ValueError: See both.
     """
     videos = list_videos(inputs)
+    return name_requests(
+        zip(videos, match_sentences(sentences, len(videos))), taken)
+
+
+def listed_requests(entries: Iterable[Tuple[str, tuple]],
+                    taken: Iterable[str] = ()) -> List[VideoRequest]:
+    """Videos of a list, of which some may be missing.
+
+    Args:
+        entries: Path, address or folder, and its sentences, checked.
+        taken (Iterable[str]): Names that nothing may have.
+
+    Returns:
+        list[:obj:`VideoRequest`]: What is missing has its ``problem``.
+    """
+    videos: List[Tuple[str, tuple]] = []
+    problems: Dict[str, OSError] = {}
+    for path, texts in entries:
+        try:
+            videos += [(video, texts) for video in list_videos(path)]
+        except OSError as e:
+            problems[path] = e
+            videos.append((path, texts))
+    return [replace(r, problem=problems.get(r.path))
+            for r in name_requests(videos, taken)]
+
+
+def name_requests(videos: Iterable[Tuple[Union[str, np.ndarray], tuple]],
+                  taken: Iterable[str] = ()) -> List[VideoRequest]:
+    """Give every video a name of its own.
+
+    Args:
+        videos: Path or frames (T, H, W, 3), and the sentences.
+        taken (Iterable[str]): Names that nothing may have.
+    """
     names = set(taken)
     requests = []
-    for video, texts in zip(videos, match_sentences(sentences, len(videos))):
+    for video, texts in videos:
         if isinstance(video, str):
             stem = os.path.splitext(os.path.basename(video))[0]
             request = VideoRequest(_safe(stem), video, texts)

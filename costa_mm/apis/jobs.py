@@ -22,7 +22,7 @@ from costa_mm.datasets import VideoReadError
 from costa_mm.structures import TubeDataSample
 from costa_mm.utils.files import remove_leftovers, write_json, write_text
 from .grounding import OpenedVideo, ground_group, group_videos, prefetch
-from .inputs import make_requests
+from .inputs import listed_requests, match_sentences
 from .outputs import TUBE_FILE, check_outputs, draw_files
 from .results import TubeResult, describe, dump_results
 from .sources import VideoRequest, VideoSource, open_source
@@ -56,32 +56,40 @@ def read_list(path: Union[str, os.PathLike]) -> List[VideoRequest]:
 
     A line is ``{"video": PATH_OR_ADDRESS, "sentences": [TEXT, ...]}``; a
     relative path counts from the file's folder.  "sentence" with one text is
-    taken too.
+    taken too, and so is a folder, for all of its videos.
 
     Args:
         path (str | Path): The file.
 
+    Returns:
+        list[:obj:`VideoRequest`]: A video that is missing is among them; the
+        job tells of it like of one that cannot be decoded.
+
     Raises:
-        FileNotFoundError: If the file or a video is missing.
+        FileNotFoundError: If the file is missing.
         ValueError: If a line is malformed; says which.
     """
     path = Path(path)
-    videos, sentences = [], []
+    entries = []
     for number, line in enumerate(path.read_text('utf-8').splitlines(), 1):
         if not line.strip():
             continue
         try:
             entry = json.loads(line)
-            videos.append(_beside(path, entry['video']))
+            video = _beside(path, entry['video'])
             texts = entry.get('sentences') or entry['sentence']
         except (ValueError, KeyError, TypeError, AttributeError) as e:
             raise ValueError(
                 f'{path}, line {number}: expected {{"video": PATH, '
                 f'"sentences": [TEXT, ...]}}, got {line[:80]!r}') from e
-        sentences.append([texts] if isinstance(texts, str) else texts)
-    if not videos:
+        try:
+            texts, = match_sentences(texts, 1)
+        except (TypeError, ValueError) as e:
+            raise ValueError(f'{path}, line {number}: {e}') from e
+        entries.append((video, texts))
+    if not entries:
         raise ValueError(f'{path} lists no video')
-    return make_requests(videos, sentences, RESERVED)
+    return listed_requests(entries, RESERVED)
 
 
 def _beside(path: Path, video: str) -> str:

@@ -57,12 +57,15 @@ class VideoRequest:
         path (str): The file, or a name for frames in memory.
         sentences (tuple[str]): One or more.
         frames (np.ndarray, optional): Frames in memory, (T, H, W, 3).
+        problem (OSError, optional): Why there is no such video, for a job
+            that goes on without it; raised when it is to be opened.
     """
 
     name: str
     path: str
     sentences: tuple
     frames: Optional[np.ndarray] = None
+    problem: Optional[OSError] = None
 
     def sample_id(self, index: int) -> str:
         """Id of a sentence, unique in a call, good as a file name."""
@@ -129,6 +132,8 @@ def open_source(request: VideoRequest,
     Raises:
         OSError, ValueError: If a file is no video that can be decoded.
     """
+    if request.problem is not None:
+        raise request.problem
     if request.frames is not None:
         reader = ArrayReader(request.frames, fps)
     info = _probe(reader, request.path)

@@ -13,6 +13,7 @@ import pytest
 from costa_mm.apis import jobs
 from costa_mm.apis.inputs import make_requests
 from costa_mm.apis.jobs import GroundingJob, own_place, read_list
+from costa_mm.datasets.annotation_files import VIDEO_SUFFIXES
 
 SENTENCES = ['the red square', 'a green thing']
 NUM = 6
@@ -244,8 +245,8 @@ def test_list_file(folder):
     ('', 'lists no video'), ('{"video": 1, "sentences": ["a"]}', 'line 1'),
     ('{"video": "clip0.mp4"}', 'line 1'), ('[]', 'line 1'),
     ('{"video": "clip0.mp4", "sentence": "a"}\nhello', 'line 2'),
-    ('{"video": "clip0.mp4", "sentence": " "}', 'sentence 0 is empty'),
-    ('{"video": "none.mp4", "sentence": "a"}', 'no video file'),
+    ('{"video": "clip0.mp4", "sentence": " "}', 'line 1: sentence 0 is empty'),
+    ('{"video": "clip0.mp4", "sentence": [1]}', 'line 1: sentence 0 is a int'),
 ])
 def test_bad_list_files(folder, text, message):
     path = folder / 'bad.jsonl'
@@ -253,6 +254,32 @@ def test_bad_list_files(folder, text, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         read_list(path)
     path.unlink()
+
+
+def test_missing_videos_of_a_list_are_told(colour_finder, folder, tmp_path,
+                                           whole):
+    path = tmp_path / 'list.jsonl'
+    videos = [f'{folder}/clip0.mp4', 'none.mp4', 'empty', str(folder)]
+    path.write_text('\n'.join(
+        json.dumps(dict(video=video, sentences=SENTENCES))
+        for video in videos))
+    (tmp_path / 'empty').mkdir()
+    asked = read_list(path)
+    assert len(asked) == 3 + NUM  # the folder is all of its videos
+    report = make(colour_finder, asked, tmp_path / 'out').run()
+    assert report.made == 1 + NUM
+    assert report.failed == {
+        f'{tmp_path}/none.mp4': 'FileNotFoundError: there is no video file or '
+                                f'folder {tmp_path}/none.mp4',
+        f'{tmp_path}/empty': 'FileNotFoundError: the folder '
+                             f'{tmp_path}/empty holds no video '
+                             f'({", ".join(VIDEO_SUFFIXES)})'}
+    tubes = json.loads((tmp_path / 'out' / 'tubes.json').read_bytes())
+    for name, tube in json.loads(whole['tubes.json']).items():
+        if name.startswith('clip1'):
+            assert {**tubes[name], 'job': 0} == {**tube, 'job': 0}
+    with pytest.raises(FileNotFoundError, match='none.mp4'):
+        make(colour_finder, asked, tmp_path / 'o', on_error='stop').run()
 
 
 def test_no_video_takes_the_name_of_a_file_for_all(folder, tmp_path):
