@@ -3,7 +3,7 @@
 import argparse
 import ast
 import difflib
-from typing import Any, Iterable, Sequence
+from typing import Any, Iterable, Iterator, Sequence, Tuple
 
 from mmengine.config import Config, DictAction
 
@@ -97,8 +97,11 @@ def merge_options(cfg: Config, options: dict, known: Iterable[str]) -> None:
     Raises:
         KeyError: If the first part of a key names nothing, with the option
             and the nearest existing key.
-        ValueError: If the rest of a key does not fit the config.
+        ValueError: If the rest of a key does not fit the config, or if it is
+            a variable of the config's files that is used up when they have
+            been read (``max_epochs``), and no setting has the value.
     """
+    known = set(known)
     names = {*cfg.keys(), *known}
     for option in options:
         top = option.split('.')[0]
@@ -113,3 +116,32 @@ def merge_options(cfg: Config, options: dict, known: Iterable[str]) -> None:
         except Exception as e:  # MMEngine has no class of its own for it
             raise ValueError(f'--cfg-options {option}={value!r} does not fit '
                              f'the config: {e}') from e
+    settings = {key: cfg[key] for key in cfg.keys() if key in known}
+    for option, value in options.items():
+        if option in cfg and option not in known:
+            _check_used(settings, option, value)
+
+
+def _check_used(settings: dict, name: str, value: Any) -> None:
+    """Refuse a variable that the settings named like it do not follow."""
+    places = list(_find(settings, name))
+    if places and all(now != value for _, now in places):
+        stale = ', '.join(f'{place} (now {now!r})' for place, now in places)
+        raise ValueError(
+            f'--cfg-options {name}={value!r} changes nothing: {name} is a '
+            'variable, and the config has used it already; set instead '
+            f'{stale}, and what else the config computes from it')
+
+
+def _find(node: Any, name: str, path: str = '') -> Iterator[Tuple[str, Any]]:
+    """Every setting of a name, with its dotted key."""
+    if isinstance(node, dict):
+        items = node.items()
+    elif isinstance(node, (list, tuple)):
+        items = enumerate(node)
+    else:
+        return
+    for key, value in items:
+        if key == name:
+            yield f'{path}{key}', value
+        yield from _find(value, name, f'{path}{key}.')

@@ -66,6 +66,26 @@ def test_what_does_not_fit_names_the_option():
         merge_options(cfg, {'modle.depth': 1}, ())
 
 
+def test_a_variable_that_is_used_up_is_no_option():
+    def merged(*options):
+        cfg = Config(dict(
+            max_epochs=4, free=1, train_cfg=dict(max_epochs=4),
+            scheduler=[dict(end=4), dict(end=4)], end=4))
+        merge_options(cfg, dict(options), ('train_cfg', 'scheduler'))
+        return cfg
+
+    with pytest.raises(ValueError, match=r'max_epochs=8 changes nothing: .*'
+                       r'train_cfg.max_epochs \(now 4\)'):
+        merged(('max_epochs', 8))
+    with pytest.raises(ValueError, match=r'scheduler.0.end .*, sch.*1.end '):
+        merged(('end', 8))
+    # both, as tools/quickstart.sh does it; the order does not matter
+    both = ('max_epochs', 8), ('train_cfg.max_epochs', 8)
+    assert merged(*both).train_cfg.max_epochs == 8
+    assert merged(*both[::-1]).max_epochs == 8
+    assert merged(('max_epochs', 4), ('free', 2)).free == 2
+
+
 @pytest.mark.parametrize('cfg, error', [
     (dict(custom_hooks=["dict(type='A')"]), 'custom_hooks must be a list of'),
     (dict(custom_hooks='A'), 'custom_hooks must be a list'),
