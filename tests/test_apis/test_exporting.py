@@ -217,7 +217,7 @@ def test_the_tool(results, tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(
             sys, 'argv', ['export_tubes', str(tmp_path / 'tubes.json'),
                           '--format', form, '--out', str(tmp_path / form)])
-        runpy.run_path(str(tool), run_name='__main__')
+        runpy.run_path(str(tool))['main']()
 
     run('mot')
     assert '3 sentences' in capsys.readouterr().out

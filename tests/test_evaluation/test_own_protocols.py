@@ -97,8 +97,7 @@ def test_eval_tubes_with_a_protocol_of_another_package(
     monkeypatch.setattr(sys, 'argv', ['eval_tubes', *map(str, args)])
     try:
         runpy.run_path(
-            str(ROOT / 'tools' / 'analysis_tools' / 'eval_tubes.py'),
-            run_name='__main__')
+            str(ROOT / 'tools' / 'analysis_tools' / 'eval_tubes.py'))['main']()
     finally:
         EVAL_PROTOCOLS.module_dict.pop('StartOnly', None)
     out, err = capsys.readouterr()

@@ -83,7 +83,7 @@ def run(tool, monkeypatch, *args):
     path = TOOLS / f'{tool}_to_costa_mm.py'
     monkeypatch.syspath_prepend(TOOLS)  # as Python does for a script
     monkeypatch.setattr(sys, 'argv', [str(path), *map(str, args)])
-    runpy.run_path(str(path), run_name='__main__')
+    runpy.run_path(str(path))['main']()
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def call(monkeypatch, capsys, tool, *args):
     monkeypatch.setattr(sys, 'argv', [tool, *map(str, args)])
     code = 0
     try:
-        runpy.run_path(str(TOOLS / f'{tool}.py'), run_name='__main__')
+        runpy.run_path(str(TOOLS / f'{tool}.py'))['main']()
     except SystemExit as e:
         code = e.code
     return code, capsys.readouterr().out

@@ -16,7 +16,7 @@ TOOL = Path(
 
 def run(monkeypatch, capsys, *args):
     monkeypatch.setattr(sys, 'argv', [str(TOOL), *map(str, args)])
-    runpy.run_path(str(TOOL), run_name='__main__')
+    runpy.run_path(str(TOOL))['main']()
     rows = {}
     for line in capsys.readouterr().out.splitlines()[2:]:
         name, *numbers = line.rsplit(maxsplit=4)

@@ -40,7 +40,7 @@ def publish(tmp_path, monkeypatch, checkpoint):
         monkeypatch.setattr(
             sys, 'argv', [str(TOOL), str(source),
                           str(tmp_path / 'out' / 'tiny.pth'), *options])
-        runpy.run_path(str(TOOL), run_name='__main__')
+        runpy.run_path(str(TOOL))['main']()
         path, = (tmp_path / 'out').iterdir()
         return path
 

@@ -15,7 +15,7 @@ def run(monkeypatch):
 
     def _run(ann, out):
         monkeypatch.setattr(sys, 'argv', [str(TOOL), str(ann), str(out)])
-        runpy.run_path(str(TOOL), run_name='__main__')
+        runpy.run_path(str(TOOL))['main']()
 
     return _run
 

@@ -12,7 +12,7 @@ TOOL = Path(
 
 def split(monkeypatch, path, *args):
     monkeypatch.setattr(sys, 'argv', [str(TOOL), str(path), *args])
-    runpy.run_path(str(TOOL), run_name='__main__')
+    runpy.run_path(str(TOOL))['main']()
     return [
         json.loads((path.parent / f'train_{side}.json').read_text())
         for side in ('part', 'holdout')

@@ -142,7 +142,7 @@ def test_tool_asks_no_hub(tmp_path, monkeypatch, capsys):
         str(tmp_path / 'image.pth'), '--cfg-options',
         'model.text_encoder.max_length=7'
     ])
-    runpy.run_path(str(TOOL), run_name='__main__')
+    runpy.run_path(str(TOOL))['main']()
     written = torch.load(tmp_path / 'out.pth', weights_only=True)
     # of the text encoder, which was not loaded, nothing
     assert set(written['state_dict']) == {f'backbone.spatial.{n}'
@@ -173,7 +173,7 @@ def test_tool(tmp_path, monkeypatch, capsys):
         str(TOOL), str(config), str(out), '--image',
         str(tmp_path / 'image.pth'), '--video', str(tmp_path / 'video.pth')
     ])
-    runpy.run_path(str(TOOL), run_name='__main__')
+    runpy.run_path(str(TOOL))['main']()
     state = torch.load(out, weights_only=True)['state_dict']
     assert set(state) == {f'backbone.spatial.{k}' for k in image} | {
         f'backbone.temporal.{k}'
