@@ -43,8 +43,10 @@ def main(argv: Optional[List[str]] = None) -> int:
         return 1
     width = max(len(entry.name) for entry in shown)
     for entry in shown:
-        print(f'{entry.name:{width}}  weights: {weights_state(entry)}'
-              f'{"; trained on " + entry.data if entry.data else ""}')
+        state = weights_state(entry)
+        data = 'for' if state == 'none' else 'trained on'
+        print(f'{entry.name:{width}}  weights: {state}'
+              f'{f"; {data} {entry.data}" if entry.data else ""}')
         if entry.notice:
             print(f'{"":{width}}  {entry.notice}')
     return 0

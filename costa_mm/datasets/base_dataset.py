@@ -241,7 +241,8 @@ class BaseSTVGDataset(BaseDataset):
                 f'no video that {self.ann_file} names is below '
                 f'{os.path.abspath(folder.root)}: expected for example '
                 f'{os.path.join(folder.root, annotations[0].video)}; set '
-                'data_root and data_prefix=dict(video=...)')
+                'data_root and data_prefix=dict(video=...)\n'
+                f'{self.problems.summary()}')
         return found
 
     def make_records(self,

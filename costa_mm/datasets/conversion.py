@@ -5,12 +5,12 @@ from typing import Any, Dict, List, NamedTuple, Optional
 
 import numpy as np
 
-from costa_mm.registry import DATASETS
 from costa_mm.structures import Tube
 from costa_mm.utils.files import write_json
 from .base_dataset import BaseSTVGDataset
 from .problems import Problems
 from .reading import open_videos
+from .validation import dataset_class
 
 
 class Converted(NamedTuple):
@@ -54,11 +54,13 @@ def build_dataset(dataset_type: str, ann_file: str, video_root: str,
         ann_file (str): Annotation file of the split.
         video_root (str): Folder of the videos.
         **options: Further arguments of the class.
+
+    Raises:
+        KeyError: If there is no such class.
     """
     prefix = dict(options.pop('data_prefix', {}), video=video_root)
-    return DATASETS.build(
-        dict(type=dataset_type, ann_file=ann_file, data_prefix=prefix,
-             **options))
+    return dataset_class(dataset_type)(
+        ann_file, data_prefix=prefix, **options)
 
 
 def convert_dataset(dataset: BaseSTVGDataset,

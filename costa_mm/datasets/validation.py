@@ -63,6 +63,23 @@ def find_dataset_type(path: str) -> Type[BaseSTVGDataset]:
                       '--dataset-type')
 
 
+def dataset_class(name: str) -> Type[BaseSTVGDataset]:
+    """A registered class.
+
+    Raises:
+        KeyError: If there is none of this name; says which there are.
+    """
+    cls = DATASETS.get(name)
+    if cls is None:
+        known = sorted(
+            key for key, value in DATASETS.module_dict.items()
+            if isinstance(value, type) and issubclass(value, BaseSTVGDataset))
+        raise KeyError(f'there is no dataset class {name!r}, only '
+                       f'{", ".join(known)}; the module of one of your own '
+                       'is imported with --custom-imports')
+    return cls
+
+
 def check_annotations(path: str,
                       video_root: Optional[str] = None,
                       reader: Optional[BaseVideoReader] = None,
@@ -95,10 +112,7 @@ def check_annotations(path: str,
     if dataset_type is None:
         cls = find_dataset_type(path)
     else:
-        cls = DATASETS.get(dataset_type)
-        if cls is None:
-            raise KeyError(f'there is no dataset class {dataset_type!r}; '
-                           'import its module with --custom-imports')
+        cls = dataset_class(dataset_type)
     prefix = dict(options.pop('data_prefix', {}), video=video_root or '')
     dataset = cls(
         path, data_prefix=prefix, reader=reader, lazy_init=True, **options)

@@ -167,6 +167,9 @@ def read_tube_file(path: Union[str, os.PathLike]) -> Dict[str, dict]:
     if not isinstance(data, dict):
         raise ValueError(f'{path}: a tube file is an object {{sample_id: '
                          f'tube}}, not a {type(data).__name__}')
+    if isinstance(data.get('videos'), list):
+        raise ValueError(f'{path} is an annotation file, not a tube file: '
+                         'costa-mm convert ... --format tubes writes one')
     return data
 
 

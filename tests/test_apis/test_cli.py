@@ -71,6 +71,8 @@ def test_models(capsys):
     assert 'costa_hcstvg_1x24g' not in out
     assert main(['models', 'costa_hcstvg', '--all']) == 0
     assert 'weights: none' in capsys.readouterr().out
+    assert main(['models', 'stvgbert_hcstvg', '--all']) == 0
+    assert 'weights: none; for HC-STVG' in capsys.readouterr().out
     assert main(['models', 'yolo']) == 1
 
 

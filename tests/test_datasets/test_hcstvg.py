@@ -131,7 +131,8 @@ def test_nothing_left_raises(make_ann, videos, v1_entry):
     with pytest.raises(ValueError, match='no usable box: a.mp4'):
         build(make_ann({'a.mp4': v1_entry}), videos)
     with pytest.raises(
-            FileNotFoundError, match='expected for example.*zz.mp4'):
+            FileNotFoundError, match='expected for example.*zz.mp4'
+            r'(?s:.*)1 x missing video: zz.mp4'):
         build(make_ann({'zz.mp4': v1_entry}), videos)
     with pytest.raises(FileNotFoundError, match='none.json'):
         build('none.json', videos)

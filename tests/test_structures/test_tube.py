@@ -104,6 +104,7 @@ def test_files_round_trip(tmp_path):
     ('{', 'not a JSON file'),
     ('\xff\xfe', 'not a JSON file'),
     ('[]', 'not a list'),
+    ('{"videos": []}', 'is an annotation file, .*convert .*--format tubes'),
     ('{"a": 3}', "entry 'a'.*int"),
     ('{"a": {"span": [0, 1]}}', "entry 'a'.*'boxes' is missing"),
     ('{"a": {"span": [0], "boxes": {}}}', "entry 'a'"),

@@ -107,6 +107,9 @@ def test_converters_say_what_is_wrong(tmp_path, run):
         run('hcstvg.py', tmp_path / 'x.json', tmp_path, '--out',
             tmp_path / 'o.json', '--workers', 1)
     assert not (tmp_path / 'o.json').exists()
+    with pytest.raises(KeyError, match="'STVG', only .*, STVGDataset, "):
+        run('convert_dataset.py', 'STVG', tmp_path / 'x.json', tmp_path,
+            '--out', tmp_path / 'o.json')
 
 
 def own(clip, **changes):
@@ -184,7 +187,9 @@ def test_check_annotations_command(test_data, tmp_path, run):
     shutil.copy(clips / 'real_clips.json', tmp_path / 'r.json')
     status, said = run('check_annotations.py', tmp_path / 'r.json',
                        '--videos', tmp_path)
-    assert status == 1 and 'missing video' in said
+    # the reason comes before its 8 effects
+    assert status == 1 and said.startswith('error: no video that')
+    assert said.count('missing video') == 8
 
 
 FILMS = """

@@ -63,6 +63,28 @@ def test_a_complete_machine(prepare, bare, capsys):
     assert code == 0 and 'complete' in out and 'MISSING' not in out
 
 
+@pytest.mark.parametrize('error, state, cost', [
+    (RuntimeError('aten.item: a number'), 'unknown', False),
+    (None, 'MISSING', True)])
+def test_what_cannot_be_counted_is_not_present(
+        prepare, bare, capsys, monkeypatch, error, state, cost):
+    monkeypatch.syspath_prepend(str(TOOL.parents[1] / 'analysis_tools'))
+    from benchmarking import measuring
+
+    def count(spec):
+        if error:
+            raise error
+        return dict(live_bytes=2**30, flops=4.5e9)
+
+    monkeypatch.setattr(measuring, 'count_training', count)
+    monkeypatch.setattr('torch.cuda.device_count', lambda: 0)
+    prepare.main([str(ROOT / 'configs/synthetic/costa_tiny_synthetic.py'),
+                  '--check'])
+    out = capsys.readouterr().out
+    assert f'{state}  GPU memory: training (' in out
+    assert ('cost: 0.0045 TFLOP' in out) == ('cost: ' in out) == cost
+
+
 def test_parts_that_init_cfg_names(prepare, bare, capsys, monkeypatch):
     config = str(ROOT / 'configs/synthetic/costa_tiny_lite0_synthetic.py')
     find, there = importlib.util.find_spec, {}

@@ -47,10 +47,11 @@ def parse_args() -> argparse.Namespace:
 
 
 def show(report: Report, ann_file: str, max_shown: int) -> None:
-    """Print the problems, one per line, and a summary."""
-    for problem in report.problems[:max_shown]:
+    """Print the problems, errors first, one per line, and a summary."""
+    problems = sorted(report.problems, key=lambda p: p.level != 'error')
+    for problem in problems[:max_shown]:
         print(f'{problem.level}: {problem}')
-    hidden = report.problems[max_shown:]
+    hidden = problems[max_shown:]
     if hidden:
         print(f'... and {len(hidden)} more; all together:')
         for (level, reason), n in Counter(

@@ -28,6 +28,7 @@ TOOLS = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir)
 # bytes that the hub sends for a text encoder
 HUB_BYTES = {'roberta-base': 0.5e9, 'bert-base-uncased': 0.5e9}
 SPLITS = ('train', 'val', 'test')
+STATES = {True: 'present', False: 'MISSING', None: 'unknown'}
 
 
 class Need(NamedTuple):
@@ -36,13 +37,14 @@ class Need(NamedTuple):
     Attributes:
         kind (str): 'weights', 'text encoder', 'annotations', ...
         what (str): Its name or path.
-        present (bool): Whether this machine has it.
+        present (bool, optional): Whether this machine has it; None if that
+            cannot be known.
         note (str): Where it comes from, or what there is.
         num_bytes (float): What fetching it takes of net and disk.
     """
     kind: str
     what: str
-    present: bool
+    present: Optional[bool]
     note: str = ''
     num_bytes: float = 0.
 
@@ -193,7 +195,7 @@ def memory_need(cfg: Config, path: str) -> Tuple[Need, float]:
                  batch, 'cpu'))
     except RuntimeError as e:  # a step that depends on the numbers
         reason = first_line(e)
-        return Need('GPU memory', 'training', True, 'cannot be counted for '
+        return Need('GPU memory', 'training', None, 'cannot be counted for '
                     f'this model: {reason}'), 0.
     import torch
     have = [torch.cuda.get_device_properties(i).total_memory
@@ -260,16 +262,17 @@ def main(argv: Optional[List[str]] = None) -> int:
         fetch_all(needs)
         needs = to_have(cfg)
     needs += [*data_needs(cfg), disk]
+    flops = 0.
     if not args.no_count and cfg.get('train_dataloader'):
         memory, flops = memory_need(cfg, path)
         needs.append(memory)
     for need in needs:
-        state = 'present' if need.present else 'MISSING'
+        state = STATES[need.present]
         print(f'{state}  {need.kind}: {need.what} ({need.note})')
-    if not args.no_count and cfg.get('train_dataloader'):
-        print(f'cost: {flops / 1e12:.1f} TFLOP for a training step of one '
+    if flops:
+        print(f'cost: {flops / 1e12:.3g} TFLOP for a training step of one '
               f'process, {cfg.train_cfg.get("max_epochs", "?")} epochs')
-    missing = sum(not need.present for need in needs)
+    missing = sum(need.present is False for need in needs)
     print(f'{missing} missing' if missing else 'complete')
     return 1 if missing else 0
 

@@ -152,8 +152,8 @@ def unreadable(path: str, reason: object) -> VideoReadError:
     text = ' '.join(str(reason).split())
     return VideoReadError(
         f'cannot decode {path} ({size} bytes): {text[:300]} -- the file is '
-        "broken or no video; fetch it again, or give the dataset on_error="
-        "'skip'")
+        'broken or no video: fetch it again (a dataset leaves it out with '
+        "on_error='skip')")
 
 
 class Clip:
