@@ -225,6 +225,30 @@ def quick_imports() -> Iterator[None]:
         yield
 
 
+def answer_strides() -> None:
+    """Let Inductor take an order of strides that it cannot tell for unknown.
+
+    pytorch/pytorch#188422, torch 2.13: with ``dynamic=True`` it asks whether
+    A * B is a multiple of T * A * B, meets T ** -1 on the way, and ends with
+    "ValueRangeError: Invalid ranges [0:-1]" where the answer that it makes do
+    with is no.
+    """
+    from torch._inductor.ir import Layout
+    from torch.utils._sympy.value_ranges import ValueRangeError
+    asked = getattr(Layout, '_stride_expr_ge_or_false', None)
+    if asked is None or hasattr(asked, 'asked'):
+        return
+
+    def answered(left, right) -> bool:
+        try:
+            return asked(left, right)
+        except ValueRangeError:
+            return False
+
+    answered.asked = asked
+    Layout._stride_expr_ge_or_false = staticmethod(answered)
+
+
 def apply() -> None:
     """Everything that has to be fixed before anything else runs."""
     if hasattr(__import__('torch').serialization, 'add_safe_globals'):

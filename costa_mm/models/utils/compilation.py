@@ -5,6 +5,7 @@ from typing import List, Optional, Sequence
 
 from torch import nn
 
+from costa_mm.compat import answer_strides
 from .repeated_parts import repeated_parts
 
 
@@ -37,6 +38,8 @@ def compile_parts(model: nn.Module,
     """
     if parts is None:
         parts = [name for name, _ in repeated_parts(model)]
+    if kwargs.get('backend', 'inductor') == 'inductor':
+        answer_strides()
     chosen: List[str] = []
     used = set()
     for name, module in model.named_modules():
