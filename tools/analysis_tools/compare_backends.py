@@ -29,6 +29,7 @@ from torch import nn
 
 from costa_mm.apis.backends import GraphBackbone
 from costa_mm.cli.running import run_main
+from costa_mm.cli.video_options import add_videos, evenly
 from costa_mm.engine.checkpoint_io import build_trained, read_checkpoint
 from costa_mm.registry import DATASETS
 from costa_mm.utils.configs import first_dataset
@@ -60,8 +61,7 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     add('config', help='config file')
     add('checkpoint', help='weights')
     add('--graph', nargs='+', default=[], metavar='BACKEND:FILE')
-    add('--split', default='test', choices=('train', 'val', 'test'))
-    add('--number', type=int, help='videos, evenly; default: all')
+    add_videos(parser, 'test', None)
     add('--metric', nargs='+', default=['m_tIoU', 'm_vIoU', 'vIoU@0.3'])
     add('--json', help='write the figures here as well')
     add('--cfg-options', nargs='+', action=DictAction)
@@ -105,8 +105,7 @@ def compare(cfg: Config, model: nn.Module,
             args: argparse.Namespace) -> Dict[str, dict]:
     """Metrics and median seconds of every way."""
     dataset = DATASETS.build(first_dataset(cfg, args.split))
-    count = min(args.number or len(dataset), len(dataset))
-    indices = np.linspace(0, len(dataset) - 1, count).astype(int)
+    indices = evenly(len(dataset), args.number)
     ways = ways_of(model, args.graph)
     evaluators = {}
     for name in ways:
@@ -114,7 +113,7 @@ def compare(cfg: Config, model: nn.Module,
         evaluators[name].dataset_meta = dataset.metainfo
     seconds = run(model, ways, dataset, indices, evaluators)
     return {
-        name: dict(metrics=evaluators[name].evaluate(count),
+        name: dict(metrics=evaluators[name].evaluate(len(indices)),
                    seconds=float(np.median(seconds[name])))
         for name in ways
     }

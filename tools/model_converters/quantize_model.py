@@ -23,6 +23,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 
 from costa_mm.cli.running import run_main
+from costa_mm.cli.video_options import add_videos, evenly
 from costa_mm.registry import DATASETS, MODELS
 from costa_mm.utils.configs import first_dataset
 from costa_mm.utils.files import atomic_path
@@ -37,22 +38,16 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     add('config', help='config file')
     add('graph', help='backbone, ONNX')
     add('out', help='file to write, .onnx')
-    add('--split', default='val', choices=('train', 'val', 'test'),
-        help='videos to look at; they go through its pipeline (default val)')
-    add('--number', type=int, default=32, help='how many of them')
+    add_videos(parser, 'val', 32)
     add('--cfg-options', nargs='+', action=DictAction)
-    args = parser.parse_args(argv)
-    if args.number < 1:
-        parser.error('--number is not positive')
-    return args
+    return parser.parse_args(argv)
 
 
 def videos(cfg: Config, split: str, number: int) -> Iterator[np.ndarray]:
     """Normalised videos (1, 3, T, H, W), evenly from a split."""
     dataset = DATASETS.build(first_dataset(cfg, split))
     preprocessor = MODELS.build(cfg.model.data_preprocessor)
-    number = min(number, len(dataset))
-    for index in np.linspace(0, len(dataset) - 1, number).astype(int):
+    for index in evenly(len(dataset), number):
         batch = pseudo_collate([dataset[int(index)]])
         frames = preprocessor(batch)['inputs'].frames
         yield frames.transpose(1, 2).contiguous().numpy()
