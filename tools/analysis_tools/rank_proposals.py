@@ -110,7 +110,11 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     for step in cfg.test_dataloader.dataset.pipeline:
         if step['type'] == 'LoadTubeProposals':
             step['root'] = args.proposals
-    requests, truth = read_list(args.list), load_tubes(args.gt)
+    requests, known = read_list(args.list), load_tubes(args.gt)
+    missing = [r.name for r in requests if r.name not in known]
+    if missing:
+        raise ValueError(f'{args.gt} has no truth for {missing[:3]}')
+    truth = {r.name: known[r.name] for r in requests}
     own = [request.sentences[0] for request in requests]
     by_words = STVGInferencer(cfg, device='cpu', show_progress=False)
     cfg.model.weights = dict.fromkeys(cfg.model.weights, 0.)
