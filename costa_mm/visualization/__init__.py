@@ -2,7 +2,7 @@
 """Pictures and videos of tubes."""
 from .attention import overlay_attention
 from .attention_sheet import attention_sheet, pick_sampled
-from .contact_sheet import contact_sheet, pick_frames
+from .contact_sheet import contact_sheet, pick_frames, tile_painter
 from .html_timeline import html_timeline
 from .local_visualizer import (TubeLocalVisualizer, save_image,
                                timeline_from_sample)
@@ -17,6 +17,6 @@ __all__ = [
     'PALETTE', 'TubeLocalVisualizer', 'TubePainter', 'TubeTrack', 'add_sound',
     'attention_sheet', 'contact_sheet', 'html_timeline', 'overlay_attention',
     'pick_frames', 'pick_sampled', 'plot_timeline', 'save_image',
-    'timeline_from_sample', 'tracks_from_sample', 'tracks_from_tubes',
-    'truth_track', 'write_video'
+    'tile_painter', 'timeline_from_sample', 'tracks_from_sample',
+    'tracks_from_tubes', 'truth_track', 'write_video'
 ]

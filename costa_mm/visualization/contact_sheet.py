@@ -1,6 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """A video with its tubes on one picture."""
-from typing import Optional, Sequence
+from typing import Iterable, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from .tracks import TubeTrack
 
 FONT = 15
 GAP = 6
+TILE_WIDTH = 320  # in pixels
 MAX_HEIGHT = 2.5  # of a tile, in its widths
 
 
@@ -46,6 +47,27 @@ def pick_frames(num_frames: int,
     return np.array(picked, dtype=np.int64)
 
 
+def tile_painter(frame_shape: Tuple[int, int],
+                 num_frames: int,
+                 tracks: Sequence[TubeTrack],
+                 tile_width: int = TILE_WIDTH) -> TubePainter:
+    """Draws the tiles of a contact sheet; its ``fit`` makes them small.
+
+    Args:
+        frame_shape (tuple[int, int]): Height and width of the video.
+        num_frames (int): Length of the video in frames.
+        tracks (Sequence[:obj:`TubeTrack`]): What to draw.
+        tile_width (int): Width of a tile in pixels.
+    """
+    height, width = frame_shape
+    return TubePainter(
+        frame_shape=frame_shape,
+        num_frames=num_frames,
+        tracks=tracks,
+        scale=tile_width * min(1 / width, MAX_HEIGHT / height),
+        caption=False)
+
+
 def contact_sheet(frames: Sequence[np.ndarray],
                   frame_ids: Sequence[int],
                   tracks: Sequence[TubeTrack],
@@ -53,7 +75,8 @@ def contact_sheet(frames: Sequence[np.ndarray],
                   num_frames: int,
                   fps: Optional[FrameClock] = None,
                   columns: int = 4,
-                  tile_width: int = 320,
+                  tile_width: int = TILE_WIDTH,
+                  painter: Optional[TubePainter] = None,
                   attention: Optional[np.ndarray] = None) -> np.ndarray:
     """Tiles of some frames with their boxes, under the sentences.
 
@@ -70,6 +93,8 @@ def contact_sheet(frames: Sequence[np.ndarray],
         columns (int): Tiles in a row.
         tile_width (int): Width of a tile in pixels; a tall frame is shrunk
             to ``MAX_HEIGHT`` widths and stands in the middle.
+        painter (:obj:`TubePainter`, optional): From :func:`tile_painter`,
+            where it has fitted the frames already.
         attention (np.ndarray, optional): Weights that are laid over the
             frames, (T, h, w), all on one scale.
 
@@ -81,14 +106,11 @@ def contact_sheet(frames: Sequence[np.ndarray],
     """
     if not len(frames) or len(frames) != len(frame_ids):
         raise ValueError(f'{len(frames)} frames with {len(frame_ids)} numbers')
-    height, width = frames[0].shape[:2]
-    painter = TubePainter(
-        frame_shape=(height, width),
-        num_frames=num_frames,
-        tracks=tracks,
-        scale=tile_width * min(1 / width, MAX_HEIGHT / height),
-        caption=False)
-    pictures = map(painter.fit, frames)
+    pictures: Iterable[np.ndarray] = frames
+    if painter is None:
+        painter = tile_painter(frames[0].shape[:2], num_frames, tracks,
+                               tile_width)
+        pictures = map(painter.fit, frames)
     if attention is not None:
         top = float(np.max(attention))
         pictures = (

@@ -1,5 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """The command ``costa-mm``."""
+import importlib.util
 import json
 import os
 import subprocess
@@ -81,6 +82,8 @@ def test_doctor(capsys):
     out = capsys.readouterr().out
     assert f'costa_mm {__version__}' in out and 'CPU cores' in out
     assert {line[:6].strip() for line in out.splitlines()} <= {'ok', 'lacks'}
+    lite = importlib.util.find_spec('mmcv._ext') is None
+    assert ('`import mmdet.apis` works only behind' in out) == lite
 
 
 def test_synth_check_eval_and_ground(tmp_path, capsys, monkeypatch):

@@ -102,4 +102,6 @@ def test_a_video_shorter_than_it_says_still_has_its_pictures(
     source, = make_sources(frames, ['s a', 's b'], None, fps=10)
     keep = KeptFrames(source, predictions[0])
     list(keep.watch(frames[:12]))
+    for tile, i in zip(keep.read_tiles(), keep.sheet):
+        assert (tile == keep.painter.fit(frames[i])).all()
     assert (keep.read(keep.sheet) == frames[keep.sheet]).all()

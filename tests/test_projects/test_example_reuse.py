@@ -19,14 +19,22 @@ SMALL = {
 }
 
 
-@pytest.fixture
-def build():
-    """Builds a shrunk config under its own default scope."""
+@pytest.fixture(params=['with a scope', 'in a list of bases'])
+def build(request, tmp_path):
+    """Builds a shrunk config, in both ways that the README tells."""
     from mmengine.registry import DefaultScope
     before = DefaultScope.get_current_instance()
 
     def call(name, **options):
-        cfg = Config.fromfile(str(FOLDER / 'configs' / name))
+        scope = 'mmdet' if 'detr' in name else 'mmaction'
+        path, bases = tmp_path / name, [str(FOLDER / 'configs' / name)]
+        if request.param == 'with a scope':
+            path.write_text(f'_base_ = {bases!r}\ndefault_scope = {scope!r}')
+        else:
+            bases.insert(0, f'{scope}::_base_/default_runtime.py')
+            path.write_text(f'_base_ = {bases!r}')
+        cfg = Config.fromfile(str(path))
+        assert cfg.default_scope == scope
         cfg.merge_from_dict({**SMALL, **options})
         init_default_scope(cfg.default_scope)
         torch.manual_seed(0)
@@ -88,11 +96,13 @@ def test_a_project_that_never_imported_us_builds_from_the_config_alone():
     code = (
         'import sys\n'
         'from mmengine.config import Config\n'
-        'from mmengine.registry import MODELS, init_default_scope\n'
-        'cfg = Config.fromfile(sys.argv[1])\n'
-        'init_default_scope(cfg.default_scope)\n'
-        'print(type(MODELS.build(cfg.model).backbone).__name__)\n')
-    path = FOLDER / 'configs' / 'costa_backbone_recognizer.py'
-    done = subprocess.run([sys.executable, '-c', code, str(path)],
+        'from mmengine.registry import MODELS\n'
+        'for path in sys.argv[1:]:\n'
+        '    model = MODELS.build(Config.fromfile(path).model)\n'
+        '    print(type(model).__name__, type(model.backbone).__name__)\n')
+    paths = sorted(map(str, (FOLDER / 'configs').glob('*.py')))
+    done = subprocess.run([sys.executable, '-c', code, *paths],
                           capture_output=True, text=True)
-    assert done.stdout.strip().endswith('CollaborativeResNet'), done.stderr
+    assert done.stdout.splitlines()[-2:] == [
+        'DETR CollaborativeResNet', 'Recognizer3D CollaborativeResNet'
+    ], done.stderr

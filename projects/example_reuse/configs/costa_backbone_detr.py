@@ -4,14 +4,13 @@
 Both pathways run: with one frame the 3D pathway is a second 2D one, which a
 detector can start from a video-pretrained checkpoint.
 """
-default_scope = 'mmdet'
 custom_imports = dict(imports=['costa_mm.models'])
 
 model = dict(
-    type='DETR',
+    type='mmdet.DETR',
     num_queries=100,
     data_preprocessor=dict(
-        type='DetDataPreprocessor',
+        type='mmdet.DetDataPreprocessor',
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,

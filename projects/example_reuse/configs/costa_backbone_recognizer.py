@@ -4,11 +4,10 @@
 Only the backbone differs from an ordinary config of mmaction2: its type
 carries the prefix, and `custom_imports` makes it known.
 """
-default_scope = 'mmaction'
 custom_imports = dict(imports=['costa_mm.models'])
 
 model = dict(
-    type='Recognizer3D',
+    type='mmaction.Recognizer3D',
     backbone=dict(
         type='costa_mm.CollaborativeResNet',
         # mmaction2's heads take one map, not a tuple
@@ -30,7 +29,7 @@ model = dict(
         type='I3DHead', num_classes=400, in_channels=512, dropout_ratio=0.5,
         average_clips='prob'),
     data_preprocessor=dict(
-        type='ActionDataPreprocessor',
+        type='mmaction.ActionDataPreprocessor',
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         format_shape='NCTHW'))
