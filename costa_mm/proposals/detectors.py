@@ -7,6 +7,7 @@ from typing import Dict, List, Optional, Sequence
 
 import numpy as np
 import torch
+from mmengine.registry import DefaultScope
 
 from costa_mm.models.text_encoders.hf_loading import loading_from_hub
 from costa_mm.registry import PROPOSALS
@@ -130,7 +131,10 @@ class MMDetFrameDetector(BaseFrameDetector):
         from costa_mm.compat import import_mmdet_models
         import_mmdet_models()
         from mmdet.apis import init_detector
-        self.model = init_detector(config, checkpoint, device=device)
+
+        # mmdet would make its scope the default one of the process
+        with DefaultScope.overwrite_default_scope('mmdet'):
+            self.model = init_detector(config, checkpoint, device=device)
         self.score_thr = score_thr
         self.max_boxes = max_boxes
 
@@ -139,8 +143,9 @@ class MMDetFrameDetector(BaseFrameDetector):
         """See :meth:`BaseFrameDetector.detect`."""
         from mmdet.apis import inference_detector
         names = self.model.dataset_meta['classes']
-        found = inference_detector(
-            self.model, [frame[..., ::-1].copy() for frame in frames])
+        with DefaultScope.overwrite_default_scope('mmdet'):
+            found = inference_detector(
+                self.model, [frame[..., ::-1].copy() for frame in frames])
         return [
             best_boxes(
                 sample.pred_instances.bboxes, sample.pred_instances.scores,

@@ -20,15 +20,6 @@ TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'propose_tubes.py'
 QUERIES = 10
 
 
-@pytest.fixture(autouse=True)
-def scope():
-    """mmdet makes its scope the default one."""
-    before = dict(DefaultScope._instance_dict)
-    yield
-    DefaultScope._instance_dict.clear()
-    DefaultScope._instance_dict.update(before)
-
-
 @pytest.fixture(scope='module')
 def detector(tmp_path_factory):
     """Config and checkpoint of mmdet's own DETR, made small."""
@@ -77,7 +68,8 @@ def test_boxes_of_every_frame(detector):
         assert (one.boxes[:, 2:] <= [80, 60]).all()
     # the order of the colours is that of mmdet's own files
     from mmdet.apis import inference_detector
-    own = inference_detector(model.model, frames[0, :, :, ::-1].copy())
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        own = inference_detector(model.model, frames[0, :, :, ::-1].copy())
     best = own.pred_instances.scores.sort(descending=True).values[:4]
     np.testing.assert_allclose(found[0].scores, best.numpy(), rtol=1e-5)
 
@@ -93,3 +85,10 @@ def test_tubes_by_the_tool(detector, tmp_path, monkeypatch):
     tubes = load_proposals(tmp_path / 'out' / 'clip.tubes.npz')
     assert tubes.size == (80, 60) and 1 <= len(tubes.labels) <= 3
     assert tubes.labels[0].startswith('thing ')
+
+
+def test_the_default_scope_stays(detector):
+    before = list(DefaultScope._instance_dict)
+    model = MMDetFrameDetector(*detector)
+    model.detect(np.zeros((1, 60, 80, 3), np.uint8), np.arange(1), 'v.mp4')
+    assert list(DefaultScope._instance_dict) == before
