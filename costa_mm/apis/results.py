@@ -200,7 +200,6 @@ class TubeResult:
             ValueError: If it is not of that form, such as an entry of a tube
                 file that is no inferencer's.
         """
-        tube = Tube.from_dict(entry)
         try:
             arrays = {
                 key: None if entry.get(key) is None else np.array(entry[key])
@@ -209,14 +208,14 @@ class TubeResult:
             return cls(
                 sample_id=sample_id,
                 size=(entry['width'], entry['height']),
-                tube=tube,
+                tube=Tube.from_dict(entry),
                 spans=[ScoredSpan(**span) for span in entry['spans']],
                 frame_ids=np.array(entry['sampled_frames'], dtype=np.int64),
                 start=np.array(entry['start']),
                 end=np.array(entry['end']),
                 **arrays,
                 **{key: entry[key] for key in PLAIN_FIELDS})
-        except (KeyError, TypeError) as e:
+        except (AttributeError, KeyError, TypeError) as e:
             raise ValueError(f'not a result of the inferencer: {e!r}') from e
 
 
