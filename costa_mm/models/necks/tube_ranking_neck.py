@@ -1,6 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Proposed tubes and words through one transformer."""
-from typing import Optional
+from typing import Optional, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -80,7 +80,8 @@ class TubeRankingNeck(BaseFusionNeck):
         num, length, tubes = there.shape
         rows, columns = grid_size(visual.cell_mask)
         extent = torch.stack((columns, rows, columns, rows), 1) * self.stride
-        frames = self._frames(visual, boxes, boxes / extent[:, None, None])
+        places = boxes / extent[:, None, None]
+        frames = self._frames(visual, boxes, places)
         frames = frames.transpose(1, 2).flatten(0, 1)  # (B*P, T, C)
 
         def per_tube(x: Tensor) -> Tensor:
@@ -114,12 +115,12 @@ class TubeRankingNeck(BaseFusionNeck):
             cell_mask=visual.cell_mask,
             extras=dict(
                 tube_cls=cls,
-                tube_boxes=boxes / extent[:, None, None],
+                tube_boxes=places,
                 tube_frames=there,
                 extent=extent))
 
     @staticmethod
-    def _proposals(visual: VisualFeatures):
+    def _proposals(visual: VisualFeatures) -> Tuple[Tensor, Tensor]:
         """Boxes (B, T, P, 4) and where they are (B, T, P), P at least 1."""
         boxes: Optional[Tensor] = visual.extras.get('tubes')
         scores = visual.extras.get('tube_scores')
