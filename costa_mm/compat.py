@@ -25,7 +25,7 @@ import warnings
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 # distribution names, accepted range, pip line that fixes it
 _RANGES: Tuple[Tuple[Tuple[str, ...], str, str, str], ...] = (
@@ -186,15 +186,21 @@ def collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-# module -> its name that packages below us import and few ever call
+# module -> its names that packages below us import and few ever call
 _OPTIMIZERS = 'torch.distributed.optim.functional_'
 _LATE_NAMES = {
     # each is compiled when it is imported; MMEngine wants only the package
-    **{f'{_OPTIMIZERS}{name.lower()}': f'_Functional{name}' for name in (
+    **{f'{_OPTIMIZERS}{name.lower()}': (f'_Functional{name}', ) for name in (
         'Adadelta', 'Adagrad', 'Adam', 'Adamax', 'AdamW', 'RMSprop', 'Rprop',
         'SGD')},
     # imports matplotlib
-    'mmdet.utils.mot_error_visualize': 'imshow_mot_errors',
+    'mmdet.utils.mot_error_visualize': ('imshow_mot_errors', ),
+    # 36 MB, for matching and tracking
+    'scipy.interpolate': (),
+    'scipy.linalg': (),
+    'scipy.optimize': ('linear_sum_assignment', ),
+    'scipy.sparse': ('csr_matrix', ),
+    'scipy.sparse.csgraph': ('maximum_bipartite_matching', ),
 }
 
 
@@ -208,14 +214,33 @@ def _late_call(module: str, name: str) -> Callable:
     return late
 
 
+class _LateModule(types.ModuleType):
+    """Stands for a module; who asks for a name not listed gets the real one.
+
+    Args:
+        module (str): What it stands for.
+        names (Sequence[str]): Functions of it that nobody calls in an import.
+    """
+
+    def __init__(self, module: str, names: Sequence[str]) -> None:
+        super().__init__(module)
+        for name in names:
+            setattr(self, name, _late_call(module, name))
+
+    def __getattr__(self, name: str):
+        if name.startswith('__'):  # what the import system looks for
+            raise AttributeError(name)
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)
+
+
 def _late_modules() -> Dict[str, types.ModuleType]:
     """Stand-ins for the modules of ``_LATE_NAMES`` that are not there yet."""
-    stand_ins = {}
-    for module, name in _LATE_NAMES.items():
-        if module not in sys.modules:
-            stand_ins[module] = types.ModuleType(module)
-            setattr(stand_ins[module], name, _late_call(module, name))
-    return stand_ins
+    return {
+        module: _LateModule(module, names)
+        for module, names in _LATE_NAMES.items() if module not in sys.modules
+    }
 
 
 @contextmanager
@@ -283,8 +308,9 @@ def _stand_in(modules: dict) -> Iterator[None]:
     try:
         yield
     finally:
-        for name in modules:
-            sys.modules.pop(name, None)
+        for name, module in modules.items():
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
 
 
 def import_mmcv_ops() -> None:

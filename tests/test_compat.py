@@ -136,13 +136,23 @@ except NotImplementedError:  # mmdet's own word
 import torch
 from torch.distributed.optim import as_functional_optim
 print(type(as_functional_optim(torch.optim.SGD, lr=1.)).__name__)
+import numpy as np
+from mmdet.models.task_modules.assigners import hungarian_assigner
+print(*hungarian_assigner.linear_sum_assignment(np.eye(2))[1])
+from mmdet.models.task_modules.tracking import KalmanFilter
+kalman = KalmanFilter()
+state = kalman.initiate(np.array([4., 4., 1., 2.]))
+print(*kalman.update(*state, np.array([4., 4., 1., 2.]))[0][:4])
+from mmdet.evaluation.metrics import crowdhuman_metric
+print(crowdhuman_metric.csr_matrix(np.eye(2)).nnz)
 print(*(sys.modules[name].__spec__ is not None for name in {used!r}))
 """
 
 
 def test_what_imports_late_is_there_when_it_is_called():
     used = ['mmdet.utils.mot_error_visualize',
-            'torch.distributed.optim.functional_sgd']
+            'torch.distributed.optim.functional_sgd', 'scipy.linalg',
+            'scipy.optimize', 'scipy.sparse']
     assert set(used) < set(compat._LATE_NAMES)
     names = [*compat._LATE_NAMES, 'matplotlib']
     done = subprocess.run(
@@ -151,7 +161,21 @@ def test_what_imports_late_is_there_when_it_is_called():
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         ' '.join(['False'] * len(names)), 'drawn by mmdet', '_FunctionalSGD',
-        'True True']
+        '1 0', '4.0 4.0 1.0 2.0', '2', 'True True True True True']
+
+
+def test_a_late_module_gives_way_to_who_asks_for_more():
+    stand_in = compat._LateModule('colorsys', ('rgb_to_hsv', ))
+    sys.modules.pop('colorsys', None)
+    with compat._stand_in({'colorsys': stand_in}):
+        from colorsys import rgb_to_hsv
+        assert sys.modules['colorsys'] is stand_in
+        from colorsys import hsv_to_rgb
+        real = sys.modules['colorsys']
+        assert hsv_to_rgb is real.hsv_to_rgb and real is not stand_in
+    assert sys.modules['colorsys'] is real
+    assert rgb_to_hsv(1, 0, 0) == real.rgb_to_hsv(1, 0, 0)
+    assert not hasattr(stand_in, '__path__')
 
 
 def test_transformers_models_are_listed_as_transformers_does_it():

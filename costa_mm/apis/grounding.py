@@ -1,10 +1,8 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """From opened videos and their sentences to predicted samples."""
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import (Callable, Deque, Iterable, Iterator, List, Optional,
-                    Sequence, Tuple, TypeVar)
+from typing import (Callable, Iterable, Iterator, List, Optional, Sequence,
+                    Tuple, TypeVar)
 
 import numpy as np
 import torch
@@ -17,7 +15,6 @@ from costa_mm.structures import TubeDataSample, VideoBatch, VisualFeatures
 from costa_mm.utils.frames import subsample
 
 Requests = Sequence[Tuple[str, str]]  # sample id and sentence of each
-Item = TypeVar('Item')
 Video = TypeVar('Video', bound='OpenedVideo')
 
 
@@ -121,28 +118,6 @@ class OpenedVideo:
             sample.set_metainfo(dict(sample_id=sample_id, sentence=sentence))
             samples.append(sample)
         return samples
-
-
-def prefetch(items: Iterable[Item], ahead: int = 2) -> Iterator[Item]:
-    """Items that a thread makes while the caller works on earlier ones.
-
-    Args:
-        items (Iterable): Makes them; never used by two threads at once.
-        ahead (int): Items that are made before they are asked for.
-    """
-    iterator, end = iter(items), object()
-    pool = ThreadPoolExecutor(1, 'prefetch')
-    try:
-        waiting: Deque = deque(
-            pool.submit(next, iterator, end) for _ in range(ahead))
-        while True:
-            item = waiting.popleft().result()
-            if item is end:
-                return
-            waiting.append(pool.submit(next, iterator, end))
-            yield item
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def group_videos(videos: Iterable[Video],

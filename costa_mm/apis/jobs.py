@@ -21,7 +21,8 @@ from tqdm import tqdm
 from costa_mm.datasets import VideoReadError
 from costa_mm.structures import TubeDataSample
 from costa_mm.utils.files import remove_leftovers, write_json, write_text
-from .grounding import OpenedVideo, ground_group, group_videos, prefetch
+from costa_mm.utils.parallel import prefetch
+from .grounding import OpenedVideo, ground_group, group_videos
 from .inputs import listed_requests, match_sentences
 from .outputs import TUBE_FILE, check_outputs, draw_files
 from .results import TubeResult, describe, dump_results

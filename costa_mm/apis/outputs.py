@@ -10,6 +10,7 @@ import numpy as np
 from costa_mm.structures import Tube, TubeDataSample
 from costa_mm.utils.files import atomic_path, check_folder, check_output
 from costa_mm.utils.frames import FrameClock, keeps_rate, seconds_at
+from costa_mm.utils.parallel import prefetch
 from costa_mm.visualization import (PALETTE, TubePainter, TubeTrack,
                                     attention_sheet, contact_sheet,
                                     html_timeline, pick_frames, pick_sampled,
@@ -17,7 +18,6 @@ from costa_mm.visualization import (PALETTE, TubePainter, TubeTrack,
                                     timeline_from_sample, write_video)
 from costa_mm.visualization.sound import add_sound
 from costa_mm.visualization.tracks import Color
-from .grounding import prefetch
 from .results import TubeResult
 from .sources import VideoRequest, VideoSource
 
@@ -222,11 +222,14 @@ def write_tube_video(path: str,
     frames = prefetch(source.iter_frames())
     if keep is not None:
         frames = keep.watch(frames)
-    if progress is not None:
-        frames = _counted(frames, info.num_frames, progress)
+
+    def tell(done: int) -> None:
+        if progress is not None:
+            progress('drawing', done, info.num_frames)
+
     with atomic_path(path) as part:
         write_video(part, painter.pictures(frames, count()),
-                    info.fps or DEFAULT_FPS)
+                    info.fps or DEFAULT_FPS, progress=tell)
         if source.seconds is not None and os.path.isfile(source.path):
             keep_time(part, source.path, source.seconds, info.fps)
 
@@ -247,13 +250,6 @@ def keep_time(path: str, source: str, clock: FrameClock, fps: float,
     even = np.ndim(clock) == 0 or keeps_rate(clock, fps, PACE_SECONDS)
     seconds = None if even else clock[start:end and end + 1] - first
     add_sound(path, source, first, seconds)
-
-
-def _counted(frames: Iterable[np.ndarray], total: int,
-             progress: Progress) -> Iterator[np.ndarray]:
-    for i, frame in enumerate(frames):
-        progress('drawing', i, total)
-        yield frame
 
 
 def check_outputs(folder: str, sources: Sequence[VideoRequest]) -> None:

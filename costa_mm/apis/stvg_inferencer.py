@@ -22,12 +22,12 @@ from costa_mm.registry import INFERENCERS, MODELS, TRANSFORMS
 from costa_mm.structures import TubeDataSample
 from costa_mm.utils.building import needs_weights
 from costa_mm.utils.configs import first_dataset
+from costa_mm.utils.parallel import prefetch
 from costa_mm.visualization import TubeLocalVisualizer
 from costa_mm.weights import models_with_weights, notice_of
 from .backends import GraphBackbone
 from .calibration import Calibration, find_calibration
-from .grounding import (OpenedVideo, VideoWindows, ground_group, group_videos,
-                        prefetch)
+from .grounding import OpenedVideo, VideoWindows, ground_group, group_videos
 from .inputs import (Sentences, Videos, check_number, live_requests,
                      make_requests, make_sources, text_path)
 from .model_choice import Model, check_device, config_of, find_config

@@ -10,7 +10,6 @@ import pytest
 import torch
 from PIL import Image
 
-from costa_mm.apis.grounding import prefetch
 from costa_mm.apis.inputs import list_videos
 from tests.test_weights.server import FileServer
 
@@ -34,31 +33,6 @@ def test_stream_opens_a_video_when_its_turn_comes(colour_finder, video,
         list(results)
     with pytest.raises(FileNotFoundError):  # at once
         colour_finder.stream('none.mp4', RED)
-
-
-def test_prefetch():
-    made = []
-
-    def items():
-        for i in range(5):
-            made.append(i)
-            yield i
-
-    ahead = prefetch(items(), 2)
-    assert next(ahead) == 0 and list(ahead) == [1, 2, 3, 4]
-    ahead = prefetch(items(), 2)
-    next(ahead)
-    ahead.close()  # nothing more is made for nobody
-    assert len(made) < 5 + 5
-
-    def broken():
-        yield 1
-        raise ValueError('no')
-
-    ahead = prefetch(broken())
-    assert next(ahead) == 1
-    with pytest.raises(ValueError, match='no'):
-        next(ahead)
 
 
 def test_live_frames_are_grounded_in_pieces(colour_finder, frames):

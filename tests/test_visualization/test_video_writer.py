@@ -1,4 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
+import threading
+
 import av
 import numpy as np
 import pytest
@@ -108,3 +110,23 @@ def test_the_fast_setting_looks_as_good_as_the_slower_one(tmp_path):
     # a quarter of a decibel, and a quarter of the size
     assert error[None] < 1.06 * error['superfast']
     assert size[None] < 1.25 * size['superfast']
+
+
+def test_frames_are_made_by_another_thread_and_told_by_the_callers(
+        tmp_path, frames):
+    told, makers = [], set()
+
+    def drawn():
+        canvas = np.empty_like(frames[0])  # one array, drawn over
+        for frame in frames:
+            makers.add(threading.get_ident())
+            np.copyto(canvas, frame)
+            yield canvas
+
+    write_video(tmp_path / 'a.mp4', drawn(), 10,
+                progress=lambda n: told.append((n, threading.get_ident())))
+    assert told == [(i, threading.get_ident()) for i in range(20)]
+    assert len(makers) == 1 and threading.get_ident() not in makers
+    write_video(tmp_path / 'b.mp4', frames, 10)
+    first, second = tmp_path / 'a.mp4', tmp_path / 'b.mp4'
+    assert first.read_bytes() == second.read_bytes()
