@@ -9,6 +9,19 @@ from costa_mm.weights.cache import PART, home_folder, locked
 from costa_mm.weights.transfer import copy_from
 
 
+def is_address(video: str) -> bool:
+    """Whether a video has to be fetched before it can be read."""
+    return video.startswith(('http://', 'https://'))
+
+
+def fetched_path(url: str) -> str:
+    """Where :func:`fetch_video` puts the file behind an address."""
+    name = os.path.basename(unquote(urlsplit(url).path))[-100:] or 'video'
+    # two addresses may end alike
+    return os.path.join(home_folder(), 'videos',
+                        hashlib.sha256(url.encode()).hexdigest()[:16], name)
+
+
 def fetch_video(url: str) -> str:
     """The file behind an address, fetched once into ``$COSTA_MM_HOME/videos``.
 
@@ -24,12 +37,8 @@ def fetch_video(url: str) -> str:
     Raises:
         FileNotFoundError: If the address gives none.
     """
-    name = os.path.basename(unquote(urlsplit(url).path))[-100:] or 'video'
-    # two addresses may end alike
-    folder = os.path.join(home_folder(), 'videos',
-                          hashlib.sha256(url.encode()).hexdigest()[:16])
-    path = os.path.join(folder, name)
-    os.makedirs(folder, exist_ok=True)
+    path = fetched_path(url)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     with locked(path):
         if not os.path.isfile(path):
             try:

@@ -18,7 +18,7 @@ from torch import Tensor
 from costa_mm.datasets.annotation_files import VIDEO_SUFFIXES
 from costa_mm.datasets.readers import BaseVideoReader
 from costa_mm.utils.files import check_name
-from .fetching import fetch_video
+from .fetching import fetched_path, is_address
 from .sources import VideoRequest, VideoSource, open_source
 
 Picture = Union[np.ndarray, Tensor, Image.Image]
@@ -61,7 +61,7 @@ def check_number(name: str,
 
 
 def list_videos(inputs: Videos) -> List[Union[str, np.ndarray]]:
-    """Tell videos from frames, open folders, fetch addresses.
+    """Tell videos from frames and open folders.
 
     Args:
         inputs: A path, an address (``file://``, ``http://``, ``https://``), a
@@ -70,11 +70,12 @@ def list_videos(inputs: Videos) -> List[Union[str, np.ndarray]]:
             or (T, H, W, 3), or a list of arrays (H, W, 3) or of PIL images.
 
     Returns:
-        list[str | np.ndarray]: Paths of files and (T, H, W, 3) arrays.
+        list[str | np.ndarray]: Paths of files, http(s) addresses, of which
+        nothing is fetched yet, and (T, H, W, 3) arrays.
 
     Raises:
-        FileNotFoundError: If a file or folder is missing, a folder holds no
-            video, or an address gives no file.
+        FileNotFoundError: If a file or folder is missing, or a folder holds
+            no video.
         TypeError: If it is something else.
         ValueError: If frames are not RGB pictures of bytes, or there are no
             inputs.
@@ -115,8 +116,8 @@ def _to_array(frames: Picture) -> np.ndarray:
 
 def _from_path(path: Union[str, os.PathLike]) -> List[str]:
     path = text_path('a video', path)
-    if path.startswith(('http://', 'https://')):
-        return [fetch_video(path)]
+    if is_address(path):
+        return [path]
     if path.startswith('file://'):
         path = url2pathname(urlsplit(path).path)
     path = os.path.expanduser(path)
@@ -273,15 +274,17 @@ def name_requests(videos: Iterable[Tuple[Union[str, np.ndarray], tuple]],
     """Give every video a name of its own.
 
     Args:
-        videos: Path or frames (T, H, W, 3), and the sentences.
+        videos: Path, address or frames (T, H, W, 3), and the sentences.
         taken (Iterable[str]): Names that nothing may have.
     """
     names = set(taken)
     requests = []
     for video, texts in videos:
         if isinstance(video, str):
-            stem = os.path.splitext(os.path.basename(video))[0]
-            request = VideoRequest(_safe(stem), video, texts)
+            address = video if is_address(video) else None
+            path = fetched_path(address) if address else video
+            stem = os.path.splitext(os.path.basename(path))[0]
+            request = VideoRequest(_safe(stem), path, texts, address=address)
         else:
             name = f'frames_{len(requests)}'
             request = VideoRequest(name, name, texts, video)

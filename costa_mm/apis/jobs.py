@@ -24,7 +24,7 @@ from costa_mm.utils.files import remove_leftovers, write_json, write_text
 from costa_mm.utils.parallel import prefetch
 from .grounding import OpenedVideo, ground_group, group_videos
 from .inputs import listed_requests, match_sentences
-from .outputs import TUBE_FILE, check_outputs, draw_files
+from .outputs import TUBE_FILE, check_outputs, draw_files, picture_paths
 from .results import TubeResult, describe, dump_results
 from .sources import VideoRequest, VideoSource, open_source
 from .stvg_inferencer import STVGInferencer
@@ -42,8 +42,8 @@ class JobReport(NamedTuple):
     Attributes:
         done (list[str]): Names of the videos whose results are in the folder.
         made (int): How many of them this process made now.
-        failed (dict[str, str]): Path of every video that could not be
-            grounded here, and why.
+        failed (dict[str, str]): Path or address of every video that could
+            not be grounded here, and why.
         interrupted (bool): Whether it was ended by Ctrl-C or a signal.
     """
     done: List[str]
@@ -152,6 +152,8 @@ class GroundingJob:
         requests (list[:obj:`VideoRequest`]): From :func:`read_list` or
             :func:`costa_mm.apis.inputs.make_requests`.
         out_dir (str | Path): The folder.
+        record_dir (str | Path, optional): Another folder for the tubes, in
+            which other processes look for what is done, too.
         batch_size (int): Sentences that go through the model together.
         pred_score_thr (float, optional): See :class:`STVGInferencer`.
         attention (bool): See :class:`STVGInferencer`.
@@ -171,6 +173,7 @@ class GroundingJob:
                  requests: List[VideoRequest],
                  out_dir: Union[str, os.PathLike],
                  *,
+                 record_dir: Union[str, os.PathLike, None] = None,
                  batch_size: int = 1,
                  pred_score_thr: Optional[float] = None,
                  attention: bool = False,
@@ -182,6 +185,7 @@ class GroundingJob:
         self.inferencer = inferencer
         self.requests = requests
         self.folder = os.fspath(out_dir)
+        self.records = os.fspath(record_dir or out_dir)
         self.batch_size = batch_size
         self.pred_score_thr = pred_score_thr
         self.attention = attention
@@ -196,7 +200,7 @@ class GroundingJob:
 
     # ------------------------------------------------------------- the folder
     def _path(self, name: str) -> str:
-        return os.path.join(self.folder, name)
+        return os.path.join(self.records, name)
 
     def _lock(self, name: str) -> FileLock:
         os.makedirs(self._path(LOCKS), exist_ok=True)
@@ -207,8 +211,7 @@ class GroundingJob:
     def read_done(self, request: VideoRequest) -> Optional[dict]:
         """The tube file of a video if it is of this job, else None."""
         try:
-            with open(self._path(f'{request.name}.json'), 'rb') as f:
-                tubes = json.loads(f.read())
+            tubes = self._read_tubes(request)
         except (OSError, ValueError):
             return None
         asked = {i: (request.path, text) for i, text in request.requests()}
@@ -216,8 +219,22 @@ class GroundingJob:
                  for i, tube in tubes.items()}
         same = all(tube.get('job') == self.mark for tube in tubes.values())
         drawn = self.no_save_vis or os.path.exists(
-            self._path(f'{request.name}.mp4'))
+            os.path.join(self.folder, f'{request.name}.mp4'))
         return tubes if known == asked and same and drawn else None
+
+    def _read_tubes(self, request: VideoRequest) -> dict:
+        with open(self._path(f'{request.name}.json'), 'rb') as f:
+            return json.loads(f.read())
+
+    def _remove_pictures(self, request: VideoRequest) -> None:
+        """Remove what an earlier job in this folder drew of the video."""
+        try:
+            samples = list(self._read_tubes(request))
+        except (OSError, ValueError, TypeError):
+            return
+        for sample_id in samples:
+            for path in picture_paths(self.folder, sample_id):
+                Path(path).unlink(missing_ok=True)
 
     def _save(self, video: _Claimed, samples: List[TubeDataSample]) -> None:
         """Write a video's results; its tube file comes last."""
@@ -229,6 +246,7 @@ class GroundingJob:
         ]
         try:
             if not self.no_save_vis:
+                self._remove_pictures(source)
                 draw_files(self.folder, source, results, samples)
         except VideoReadError as e:  # in a part that the model did not see
             self._fail(source, e)
@@ -273,8 +291,9 @@ class GroundingJob:
             OSError, ValueError: With ``on_error='stop'``, of a video that
                 cannot be grounded; else only if nothing can be written.
         """
-        os.makedirs(self.folder, exist_ok=True)
-        remove_leftovers(self.folder, LEFTOVER_SECONDS)
+        for folder in {self.folder, self.records}:
+            os.makedirs(folder, exist_ok=True)
+            remove_leftovers(folder, LEFTOVER_SECONDS)
         self._collect(final=False)
         interrupted = False
         with tqdm(total=len(self.requests), initial=len(self.done),
@@ -309,7 +328,7 @@ class GroundingJob:
         rank, world = own_place()
         first = rank * len(self.requests) // world
         for request in self.requests[first:] + self.requests[:first]:
-            if request.name in self.done or request.path in self.failed:
+            if request.name in self.done or request.place in self.failed:
                 continue
             lock = self._lock(f'video_{request.name}')
             try:
@@ -351,7 +370,7 @@ class GroundingJob:
     def _fail(self, request: VideoRequest, error: Exception) -> None:
         if self.on_error == 'stop':
             raise error
-        self.failed[request.path] = f'{type(error).__name__}: {error}'
+        self.failed[request.place] = f'{type(error).__name__}: {error}'
 
     @staticmethod
     def _release(lock: FileLock) -> None:

@@ -279,6 +279,14 @@ def _sheet_path(folder: str, source: VideoRequest) -> str:
     return os.path.join(folder, f'{source.name}_sheet.png')
 
 
+def picture_paths(folder: str, sample_id: str) -> List[str]:
+    """The pictures of a sentence, of which some may not be there."""
+    return [
+        os.path.join(folder, f'{sample_id}_{kind}.png')
+        for kind in ('timeline', 'attention')
+    ]
+
+
 def draw_files(folder: str, source: VideoSource,
                results: Sequence[TubeResult],
                samples: Sequence[TubeDataSample]

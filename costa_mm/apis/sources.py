@@ -8,6 +8,7 @@ import numpy as np
 
 from costa_mm.datasets.readers import (BaseVideoReader, VideoInfo,
                                        VideoReadError)
+from .fetching import fetch_video
 
 TAIL_TOLERANCE = 3
 
@@ -54,9 +55,12 @@ class VideoRequest:
 
     Args:
         name (str): Unique in a call, good as a file name.
-        path (str): The file, or a name for frames in memory.
+        path (str): The file, or a name for frames in memory.  It is not
+            there before an ``address`` has been opened.
         sentences (tuple[str]): One or more.
         frames (np.ndarray, optional): Frames in memory, (T, H, W, 3).
+        address (str, optional): Where the file is fetched from when its turn
+            comes.
         problem (OSError, optional): Why there is no such video, for a job
             that goes on without it; raised when it is to be opened.
     """
@@ -65,7 +69,13 @@ class VideoRequest:
     path: str
     sentences: tuple
     frames: Optional[np.ndarray] = None
+    address: Optional[str] = None
     problem: Optional[OSError] = None
+
+    @property
+    def place(self) -> str:
+        """Its address or path, as it was asked for."""
+        return self.address or self.path
 
     def sample_id(self, index: int) -> str:
         """Id of a sentence, unique in a call, good as a file name."""
@@ -122,7 +132,7 @@ class VideoSource(VideoRequest):
 def open_source(request: VideoRequest,
                 reader: BaseVideoReader,
                 fps: Optional[float] = None) -> VideoSource:
-    """Open a video.
+    """Open a video, having fetched it if need be.
 
     Args:
         request (:obj:`VideoRequest`): The video.
@@ -136,6 +146,8 @@ def open_source(request: VideoRequest,
         raise request.problem
     if request.frames is not None:
         reader = ArrayReader(request.frames, fps)
+    if request.address is not None:
+        fetch_video(request.address)
     info = _probe(reader, request.path)
     seconds = reader.times(request.path)[:info.num_frames + 1] \
         if info.fps else None

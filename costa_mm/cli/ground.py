@@ -5,7 +5,9 @@ import gc
 import os
 import signal
 import sys
-from typing import List, Optional, Sequence
+from contextlib import nullcontext
+from tempfile import TemporaryDirectory
+from typing import Optional, Sequence
 
 from .options import RenamedOption
 
@@ -107,17 +109,22 @@ def run(args: argparse.Namespace) -> int:
         model, args.weights, _device(args.device, rank, world),
         calibration=args.calibration, show_progress=False)
     gc.freeze()  # half a second per look through all that was imported
-    if args.no_save_pred:
-        return _without_files(inferencer, requests, args)
-    job = GroundingJob(
-        inferencer, requests, args.out_dir, batch_size=args.batch_size,
-        pred_score_thr=args.pred_score_thr, attention=args.attention,
-        no_save_vis=args.no_save_vis,
-        on_error='stop' if alone else args.on_error,
-        show_progress=not alone and rank == 0)
-    report = job.run()
-    if rank == 0:
-        _tell(job, report, args.print_result or alone)
+    if args.no_save_pred:  # nothing that tells processes what is done
+        requests = requests[rank::world]
+    scratch = TemporaryDirectory(prefix='costa_mm_') \
+        if args.no_save_pred else nullcontext()
+    with scratch as folder:
+        nothing = args.no_save_pred and args.no_save_vis
+        job = GroundingJob(
+            inferencer, requests, folder if nothing else args.out_dir,
+            record_dir=folder,
+            batch_size=args.batch_size, pred_score_thr=args.pred_score_thr,
+            attention=args.attention, no_save_vis=args.no_save_vis,
+            on_error='stop' if alone else args.on_error,
+            show_progress=not alone and rank == 0)
+        report = job.run()
+        if rank == 0 or args.no_save_pred:
+            _tell(job, report, args)
     if report.interrupted:
         return INTERRUPTED
     return 1 if report.failed else 0
@@ -133,31 +140,19 @@ def _device(device: Optional[str], rank: int, world: int) -> Optional[str]:
     return device
 
 
-def _without_files(inferencer, requests: List, args: argparse.Namespace
-                   ) -> int:
-    """No tube files: every video at once, as the Python call does it."""
-    videos = [request.path for request in requests]
-    out = inferencer(
-        videos, [request.sentences for request in requests],
-        batch_size=args.batch_size, pred_score_thr=args.pred_score_thr,
-        attention=args.attention, no_save_vis=args.no_save_vis,
-        no_save_pred=True, out_dir='' if args.no_save_vis else args.out_dir,
-        print_result=True)
-    if out['files']:
-        print('written:', *out['files'], sep='\n  ')
-    return 0
-
-
-def _tell(job, report, everything: bool) -> None:
+def _tell(job, report, args: argparse.Namespace) -> None:
     """What became of the job."""
-    if everything:
-        print(*job.describe(), sep='\n')
-    for path, reason in report.failed.items():
-        print(f'not grounded: {path}: {reason}', file=sys.stderr)
     total, done = len(job.requests), len(report.done)
-    print(f'{done} of {total} videos are done, {report.made} of them now; '
-          f'results: {job.folder}')
-    if report.interrupted:
+    if args.print_result or args.no_save_pred or total == 1:
+        for line in job.describe():
+            print(line)
+    for place, reason in report.failed.items():
+        print(f'not grounded: {place}: {reason}', file=sys.stderr)
+    saved = '' if args.no_save_vis and args.no_save_pred else \
+        f'; results: {job.folder}'
+    print(f'{done} of {total} videos are done, {report.made} of them now'
+          f'{saved}')
+    if report.interrupted and not args.no_save_pred:
         print('interrupted; the same command goes on where it was',
               file=sys.stderr)
 

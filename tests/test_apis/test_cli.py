@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -124,6 +125,33 @@ def test_no_files(colour_finder, video, tmp_path, capsys, monkeypatch):
     assert not list(tmp_path.iterdir())
     assert main([*words, '--out-dir', 'o']) == 0
     assert {f.suffix for f in (tmp_path / 'o').iterdir()} == {'.mp4', '.png'}
+
+
+def test_no_files_of_the_good_ones_among_bad_ones(
+        colour_finder, video, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr('costa_mm.apis.STVGInferencer',
+                        lambda *args, **kwargs: colour_finder)
+    clips = tmp_path / 'clips'
+    clips.mkdir()
+    for name in 'ac':
+        shutil.copy(video, clips / f'{name}.mp4')
+    (clips / 'b.mp4').write_bytes(b'no video')
+    words = ['ground', str(clips), 'the red square', '--no-save-pred',
+             '--no-save-vis']
+    assert main(words) == 1
+    shown = capsys.readouterr()
+    assert shown.out.count('frames 10 to 19') == 2
+    assert '2 of 3 videos are done' in shown.out
+    assert 'results' not in shown.out  # there are none to look at
+    assert 'b.mp4' in shown.err and list(tmp_path.iterdir()) == [clips]
+    found = ''
+    for rank in range(2):  # two processes: each video once
+        monkeypatch.setenv('RANK', str(rank))
+        monkeypatch.setenv('WORLD_SIZE', '2')
+        main(words)
+        found += capsys.readouterr().out
+    assert found.count('frames 10 to 19') == 2
 
 
 def test_ctrl_c(colour_finder, video, tmp_path, capsys, monkeypatch):

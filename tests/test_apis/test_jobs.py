@@ -7,13 +7,17 @@ import random
 import shutil
 import signal
 import time
+from contextlib import closing
+from pathlib import Path
 
+import huggingface_hub.constants
 import pytest
 
 from costa_mm.apis import jobs
 from costa_mm.apis.inputs import make_requests
 from costa_mm.apis.jobs import GroundingJob, own_place, read_list
 from costa_mm.datasets.annotation_files import VIDEO_SUFFIXES
+from tests.test_weights.server import FileServer
 
 SENTENCES = ['the red square', 'a green thing']
 NUM = 6
@@ -36,7 +40,7 @@ def requests(folder):
 def make(inferencer, requests, out, **kwargs):
     return GroundingJob(
         inferencer, requests, out,
-        **dict(no_save_vis=True, show_progress=False, **kwargs))
+        **dict(dict(no_save_vis=True, show_progress=False), **kwargs))
 
 
 def contents(out):
@@ -287,3 +291,64 @@ def test_no_video_takes_the_name_of_a_file_for_all(folder, tmp_path):
     shutil.copy(folder / 'clip0.mp4', video)
     request, = make_requests(str(video), 'a', jobs.RESERVED)
     assert request.name == 'tubes-2'
+
+
+def test_addresses_are_fetched_in_turn(colour_finder, video, tmp_path,
+                                       monkeypatch):
+    """One that gives no video is told of; the rest is grounded."""
+    monkeypatch.setenv('COSTA_MM_HOME', str(tmp_path / 'home'))
+    monkeypatch.setattr(huggingface_hub.constants, 'HF_HUB_OFFLINE', False)
+    data = Path(video).read_bytes()
+    with closing(FileServer({f'/{i}.mp4': data for i in 'abcdef'})) as server:
+        names = ['a', 'none', *'bcdef']
+        lines = [dict(video=f'{server.url}/{n}.mp4', sentences=SENTENCES)
+                 for n in names]
+        path = tmp_path / 'list.jsonl'
+        path.write_text('\n'.join(map(json.dumps, lines)))
+        asked = read_list(path)
+        assert not server.log  # nothing is fetched before its turn
+        job = make(colour_finder, asked, tmp_path / 'out')
+        ground = jobs.ground_group
+        fetched = []
+
+        def counted(*args):
+            fetched.append(len(list((tmp_path / 'home').rglob('*.mp4'))))
+            return ground(*args)
+
+        monkeypatch.setattr(jobs, 'ground_group', counted)
+        report = job.run()
+        assert sorted(report.done) == list('abcdef') and report.made == 6
+        (place, reason), = report.failed.items()
+        assert place == f'{server.url}/none.mp4' and 'no video' in reason
+        assert fetched[0] < 6  # not all of them first
+        again = make(colour_finder, read_list(path), tmp_path / 'out').run()
+        assert again.made == 0 and len(again.done) == 6
+        assert all(server.fetched(f'/{i}.mp4') == 1 for i in 'abcdef')
+
+
+def test_pictures_of_an_earlier_job_do_not_stay(colour_finder, video,
+                                                tmp_path):
+    def run(sentences, **kwargs):
+        asked = make_requests(str(video), sentences, jobs.RESERVED)
+        make(colour_finder, asked, tmp_path, no_save_vis=False,
+             **kwargs).run()
+        return {f.name for f in tmp_path.glob('*.png')}
+
+    other = tmp_path / 'mine_timeline.png'
+    other.write_bytes(b'')
+    name = make_requests(str(video), SENTENCES)[0].name
+    kept = {other.name, f'{name}_sheet.png'}
+    both = {f'{name}_{i}_{kind}.png' for i in range(2)
+            for kind in ('timeline', 'attention')}
+    assert run(SENTENCES, attention=True) == kept | both
+    assert run(SENTENCES) == kept | {f'{name}_{i}_timeline.png'
+                                     for i in range(2)}
+    assert run(SENTENCES[:1]) == kept | {f'{name}_timeline.png'}
+
+
+def test_a_job_may_keep_its_tubes_elsewhere(colour_finder, requests, tmp_path,
+                                            whole):
+    out, records = tmp_path / 'out', tmp_path / 'records'
+    report = make(colour_finder, requests, out, record_dir=records).run()
+    assert report.made == NUM and not list(out.iterdir())
+    assert contents(records) == whole

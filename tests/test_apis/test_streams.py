@@ -97,4 +97,4 @@ def test_addresses(colour_finder, video, tmp_path, monkeypatch):
         assert found['video'].startswith(str(tmp_path / 'videos'))
         assert server.fetched('/a%20b/clip.mp4') == 1
         with pytest.raises(FileNotFoundError, match='no video to be had'):
-            list_videos(f'{server.url}/none.mp4')
+            colour_finder(f'{server.url}/none.mp4', RED)
