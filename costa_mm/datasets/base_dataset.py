@@ -210,11 +210,11 @@ class BaseSTVGDataset(BaseDataset):
         """
         repeats: List[RepeatedKeys] = []
         data = self.read_file(self.ann_file, repeats)
-        self.problems = Problems(f'write {self.EXPECTED}')
+        self.problems = Problems(f'correct it; the format is {self.EXPECTED}')
         form = self
         if STVGFormat.matches(data):
             form = STVGFormat(self.problems)
-            self.problems.fix = f'write {form.EXPECTED}'
+            self.problems.fix = f'correct it; the format is {form.EXPECTED}'
         elif not self.matches(data):
             raise SchemaError(
                 f'{self.ann_file}: expected {self.EXPECTED}, not '

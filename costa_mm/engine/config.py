@@ -60,7 +60,8 @@ def check_config(cfg: Config) -> None:
 
     Raises:
         KeyError: Names the key, the file and the nearest known key.
-        ValueError: If a setting is of a wrong type.
+        ValueError: If a setting is of a wrong type, or training counts
+            epochs and has its length in iterations, or the other way round.
     """
     for key in cfg.keys():
         near = None if key in known_keys() else _nearest(key)
@@ -85,6 +86,22 @@ def check_config(cfg: Config) -> None:
             raise ValueError(
                 f'{key} must be a list of dicts, not {entries!r}; on the '
                 f'command line: --cfg-options "{key}=[dict(type=\'...\')]"')
+    _check_length(cfg.get('train_cfg'))
+
+
+def _check_length(train_cfg: Optional[dict]) -> None:
+    """Refuse a length of the training that its loop does not know."""
+    if not isinstance(train_cfg, dict) or 'type' in train_cfg:
+        return
+    by_epoch = train_cfg.get('by_epoch', True)
+    known, other = ('epochs', 'iters') if by_epoch else ('iters', 'epochs')
+    if f'max_{other}' in train_cfg:
+        raise ValueError(
+            f'train_cfg has max_{other} and by_epoch={by_epoch}, which counts '
+            f'max_{known}: set max_{known}, or train_cfg=dict(_delete_=True, '
+            f'by_epoch={not by_epoch}, max_{other}=...), '
+            f'and by_epoch={not by_epoch} in log_processor and checkpoint '
+            'hook')
 
 
 def _config_of_model(name: str) -> str:

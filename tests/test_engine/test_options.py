@@ -93,7 +93,18 @@ def test_a_variable_that_is_used_up_is_no_option():
     (dict(visualizer=dict(vis_backends=['A'])), 'visualizer.vis_backends mus'),
     (dict(model=3), 'model must be a dict'), (dict(work_dir=3), 'work_dir mu'),
     (dict(train_dataloader=[1]), 'train_dataloader must be a dict'),
-    (dict(resume='auto'), 'resume must be True or')])
+    (dict(resume='auto'), 'resume must be True or'),
+    (dict(train_cfg=dict(max_epochs=2, max_iters=9)),
+     'by_epoch=True, which counts max_epochs'),
+    (dict(train_cfg=dict(by_epoch=False, max_epochs=2)),
+     'by_epoch=False, which counts max_iters')])
 def test_wrong_types_say_what_is_right(cfg, error):
     with pytest.raises(ValueError, match=error):
         check_config(Config(cfg))
+
+
+@pytest.mark.parametrize('train_cfg', [
+    None, dict(max_epochs=2), dict(by_epoch=False, max_iters=2),
+    dict(type='MyLoop', max_iters=2, max_epochs=3)])
+def test_lengths_that_a_loop_knows(train_cfg):
+    check_config(Config(dict(train_cfg=train_cfg)))

@@ -218,7 +218,7 @@ def test_a_class_of_ones_own_has_checker_and_converter(
                        '--dataset-type', 'FilmsForTest', *own_class)
     assert status == 1
     assert 'error: b.mp4: TypeError' in said
-    assert "error: c.mp4: the key 'text' is missing; fix: write" in said
+    assert "error: c.mp4: the key 'text' is missing; fix: correct" in said
     assert 'skipped: c.mp4: missing video' in said
     assert 'FilmsForTest, 1 sentences, 2 errors, 2 skipped' in said
     out = tmp_path / 'out.json'
