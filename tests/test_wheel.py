@@ -132,3 +132,43 @@ def test_tools_of_the_wheel_run(python, tmp_path):
     out = run(python, f'{mim}/tools/misc/print_config.py',
               f'{mim}/configs/costa_hcstvg.py', cwd=tmp_path)
     assert "type='SpatioTemporalGrounder'" in out
+
+
+# projects/example_reuse/README.md, followed by somebody with the wheel
+REUSE = """
+import torch
+import costa_mm
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+
+for scope, name in (('mmdet', 'detr'), ('mmaction', 'recognizer')):
+    with open(name + '.py', 'w') as file:
+        file.write(f"_base_ = ['{scope}::_base_/default_runtime.py', "
+                   f"'./costa_backbone_{name}.py']")
+    cfg = Config.fromfile(name + '.py')
+    cfg.merge_from_dict({'model.backbone.spatial.base_channels': 8,
+                         'model.backbone.spatial.stem_channels': 8,
+                         'model.backbone.temporal.base_channels': 8})
+    init_default_scope(cfg.default_scope)
+    model = MODELS.build(cfg.model)
+    part = type(model.backbone)
+    shape = (1, 3, 64, 64) if name == 'detr' else (1, 3, 4, 64, 64)
+    features = model.backbone(torch.zeros(shape))
+    if name == 'detr':  # a map per level
+        features, = features
+    print(name, costa_mm.__file__, part.__module__, features.ndim)
+"""
+
+
+def test_other_projects_reuse_parts_of_the_wheel(python, tmp_path):
+    for path in (ROOT / 'projects/example_reuse/configs').glob('*.py'):
+        shutil.copy(path, tmp_path)
+    lines = run(python, '-c', REUSE, cwd=tmp_path).splitlines()
+    home = str(Path(python).parents[1])
+    found = {words[0]: words[1:] for words in map(str.split, lines)
+             if words and words[0] in ('detr', 'recognizer')}
+    assert set(found) == {'detr', 'recognizer'}
+    for name, (place, module, ndim) in found.items():
+        assert place.startswith(home), name
+        assert module.startswith('costa_mm.models.backbones'), name
+        assert ndim == {'detr': '4', 'recognizer': '5'}[name]
