@@ -1,13 +1,14 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Averaged weights that do not copy what is never trained."""
 from copy import deepcopy
-from typing import Optional
+from typing import Dict, Optional
 
 import torch
 from mmengine.model import ExponentialMovingAverage
-from torch import nn
+from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
+from .sharding import ShardedDataParallel
 
 
 @MODELS.register_module()
@@ -68,3 +69,69 @@ class TrainableEMA(ExponentialMovingAverage):
         for average, buffer in zip(self.module.buffers(), model.buffers()):
             average.copy_(buffer)
         self.steps += 1
+
+
+class ShardedEMA(TrainableEMA):
+    """The same of weights that are spread over processes.
+
+    Every process averages its own parts.  Whole averages are there for a
+    checkpoint only.
+
+    Args:
+        model (:obj:`ShardedDataParallel`): The model.
+        momentum (float): As for :class:`TrainableEMA`.
+        interval (int): As for :class:`TrainableEMA`.
+    """
+
+    def __init__(self,
+                 model: ShardedDataParallel,
+                 momentum: float = 0.0002,
+                 interval: int = 1) -> None:
+        super().__init__(nn.Module(), momentum, interval)
+        model.drop_gathered()
+        self.avg_parameters = {
+            name: p.detach().clone()
+            for name, p in model.named_parameters() if p.requires_grad
+        }
+
+    def follow(self, model: ShardedDataParallel) -> None:
+        """Let the averages be the weights of now."""
+        model.drop_gathered()
+        weights = dict(model.named_parameters())
+        for name, average in self.avg_parameters.items():
+            average.copy_(weights[name].detach())
+
+    def swap(self, model: ShardedDataParallel) -> None:
+        """Exchange averages and weights, bit for bit."""
+        model.drop_gathered()
+        weights = dict(model.named_parameters())
+        for name, average in self.avg_parameters.items():
+            own = weights[name].data
+            kept = own.clone()
+            own.copy_(average)
+            average.copy_(kept)
+
+    def whole(self, model: ShardedDataParallel) -> Dict[str, Tensor]:
+        """Gather the averages; every process has to call it.
+
+        Returns:
+            dict[str, Tensor]: As :meth:`ShardedDataParallel.whole_weights`.
+        """
+        self.swap(model)
+        averages = model.whole_weights()
+        self.swap(model)
+        return averages
+
+    def load_whole(self, model: ShardedDataParallel,
+                   averages: Dict[str, Tensor]) -> None:
+        """Take this process's parts of whole averages.
+
+        The model's weights are theirs afterwards.
+
+        Args:
+            model (:obj:`ShardedDataParallel`): The model.
+            averages (dict[str, Tensor]): The same in all processes.
+        """
+        with model.loading() as target:
+            target.load_state_dict(averages, strict=False)
+        self.follow(model)

@@ -105,6 +105,20 @@ class ShardedDataParallel(MMFullyShardedDataParallel):
         with self._states(all_ranks=True):
             yield self
 
+    def drop_gathered(self) -> None:
+        """Free gathered weights, which a change of the shards would not reach.
+
+        After a forward without a backward FSDP keeps those of the outermost
+        unit, and goes on with them.
+        """
+        if self._is_root is None:  # nothing has been gathered yet
+            return
+        for unit in FullyShardedDataParallel.fsdp_modules(self):
+            handle = unit._handle
+            if handle is not None and handle.uses_sharded_strategy \
+                    and not handle.needs_unshard():
+                handle.reshard(True)
+
     # ----------------------------------------------------------- optimizers
     def _names(self, wrapper: OptimWrapper) -> List[str]:
         """Names of an optimizer's parameters, in the order of their numbers.

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import engine_costa
 import pytest
 import torch
-from engine_toy import (ToyModel, differences, final_state, toy_config,
-                        train_rank)
+from engine_toy import (PLAIN, ToyModel, differences, final_state,
+                        toy_config, train_rank)
 from mmengine.optim import build_optim_wrapper
 from test_distributed import free_port, join, wait_for
 from tiny_model import build, grounder_cfg, make_batch
@@ -17,6 +17,7 @@ from torch import nn
 
 from costa_mm.engine import STVGRunner
 from costa_mm.engine.sharding import ShardedDataParallel
+from costa_mm.registry import HOOKS
 
 OPTIM = dict(
     type='OptimWrapper',
@@ -83,6 +84,7 @@ def test_a_sharded_step_is_that_of_one_process(launch, tmp_path):
 SHARDED = {
     'model_wrapper_cfg': dict(type='ShardedDataParallel'),
     'custom_hooks': [
+        dict(type='STVGEMAHook', momentum=0.1),
         dict(type='SaveOnSignalHook'),
         dict(type='NonFiniteLossHook')
     ],
@@ -113,6 +115,51 @@ def test_sharded_resumption_is_exact(launch, tmp_path):
     join(pair)
     assert join(start(broken, True)) == [0, 0]
     assert differences(final_state(whole), final_state(broken)) == []
+
+
+def test_averages_are_those_of_whole_models(launch, tmp_path):
+    """With validations between, which go by the averages."""
+    changes = {
+        **SHARDED, **PLAIN,
+        'custom_hooks': [dict(type='STVGEMAHook', momentum=0.1,
+                              begin_iter=5)],
+    }
+    del changes['train_dataloader.dataset.sleep']
+    states = []
+    for name in ('ShardedDataParallel', 'MMDistributedDataParallel'):
+        folder, port = tmp_path / name, free_port()
+        changes['model_wrapper_cfg'] = dict(type=name)
+        assert join([launch(train_rank, rank, 2, port, folder, False,
+                            **changes) for rank in range(2)]) == [0, 0]
+        states.append(torch.load(folder / 'iter_48.pth'))
+    ours, theirs = states
+    for key in ('state_dict', 'ema_state_dict'):
+        assert ours[key].keys() == theirs[key].keys()
+        for name, value in theirs[key].items():
+            torch.testing.assert_close(ours[key][name], value, rtol=1e-5,
+                                       atol=1e-6, msg=f'{key} {name}')
+    weights, averages = ours['ema_state_dict'], ours['state_dict']
+    assert weights['steps'] == 48 - 4
+    assert not torch.equal(weights['module.conv.weight'],
+                           averages['conv.weight'])
+    scores = [state['message_hub']['log_scalars']['val/toy/score']
+              for state in states]
+    for one, other in zip(*(list(s.data[0]) for s in scores)):
+        assert one == pytest.approx(other, rel=1e-5)
+
+
+def test_a_run_may_go_on_with_averages_it_had_not(launch, tmp_path):
+    changes = {**SHARDED, **PLAIN}
+    for hooks in ([], [dict(type='STVGEMAHook', momentum=0.1)]):
+        port = free_port()
+        changes['custom_hooks'] = hooks
+        changes['train_cfg.max_epochs'] = 8 if hooks else 4
+        assert join([launch(train_rank, rank, 2, port, tmp_path, bool(hooks),
+                            **changes) for rank in range(2)]) == [0, 0]
+    end = torch.load(tmp_path / 'iter_48.pth')
+    assert end['ema_state_dict']['steps'] == 24
+    assert not torch.equal(end['ema_state_dict']['module.conv.weight'],
+                           end['state_dict']['conv.weight'])
 
 
 def test_costa_in_shards_goes_on_and_is_read_by_one_process(
@@ -162,6 +209,10 @@ def test_what_cannot_be_sharded_is_told(tmp_path):
         STVGRunner.from_cfg(cfg)
     with pytest.raises(ValueError, match='use_orig_params'):
         ShardedDataParallel(nn.Linear(2, 2), use_orig_params=False)
+    hook = HOOKS.build(
+        dict(type='STVGEMAHook', ema_type='ExponentialMovingAverage'))
+    with pytest.raises(ValueError, match='leave ema_type out'):
+        hook._shard(None)
     scaled = SimpleNamespace(loss_scaler=torch.amp.GradScaler('cpu'))
     with pytest.raises(ValueError, match='bfloat16'):
         ShardedDataParallel.attach(None, scaled)

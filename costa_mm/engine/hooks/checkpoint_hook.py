@@ -164,7 +164,10 @@ class AtomicCheckpointHook(CheckpointHook):
             if is_main_process():
                 ranks = [state for state, _ in gathered]
                 errors = [error for _, error in gathered if error]
-        if is_main_process() or isinstance(runner.model, ShardedDataParallel):
+        sharded = isinstance(runner.model, ShardedDataParallel)
+        if sharded:
+            runner.call_hook('gather_shards')
+        if is_main_process() or sharded:
             weights, state = whole_states(
                 runner.model, runner.optim_wrapper, optimizer=optimizer)
         if is_main_process() and not errors:
