@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import engine_costa
 import pytest
 import torch
-from engine_toy import (PLAIN, ToyModel, differences, final_state,
-                        toy_config, train_rank)
+from engine_toy import (PLAIN, ToyModel, differences, final_state, toy_config,
+                        train_rank)
 from mmengine.optim import build_optim_wrapper
 from test_distributed import free_port, join, wait_for
 from tiny_model import build, grounder_cfg, make_batch
