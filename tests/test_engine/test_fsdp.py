@@ -6,16 +6,18 @@ import signal
 from types import SimpleNamespace
 
 import engine_costa
+import numpy as np
 import pytest
 import torch
 from engine_toy import (PLAIN, ToyModel, differences, final_state, toy_config,
                         train_rank)
 from mmengine.optim import build_optim_wrapper
 from test_distributed import free_port, join, wait_for
+from test_signal_hook import mark_validation
 from tiny_model import build, grounder_cfg, make_batch
 from torch import nn
 
-from costa_mm.engine import STVGRunner
+from costa_mm.engine import INTERRUPTED_EXIT_CODE, STVGRunner
 from costa_mm.engine.sharding import ShardedDataParallel
 from costa_mm.registry import HOOKS
 
@@ -81,13 +83,9 @@ def test_a_sharded_step_is_that_of_one_process(launch, tmp_path):
     assert torch.equal(first['state'][name], before[name])
 
 
+SHARDED_CFG = dict(type='ShardedDataParallel')
 SHARDED = {
-    'model_wrapper_cfg': dict(type='ShardedDataParallel'),
-    'custom_hooks': [
-        dict(type='STVGEMAHook', momentum=0.1),
-        dict(type='SaveOnSignalHook'),
-        dict(type='NonFiniteLossHook')
-    ],
+    'model_wrapper_cfg': SHARDED_CFG,
     'train_dataloader.batch_size': 1,
     'train_dataloader.dataset.sleep': 0.01,
     'default_hooks.checkpoint.interval': 10,
@@ -95,71 +93,141 @@ SHARDED = {
 }
 
 
-def test_sharded_resumption_is_exact(launch, tmp_path):
-    whole, broken = tmp_path / 'whole', tmp_path / 'broken'
+def start_pair(launch, folder, resume=False):
+    port = free_port()
+    return [
+        launch(train_rank, rank, 2, port, folder, resume, **SHARDED)
+        for rank in range(2)
+    ]
 
-    def start(folder, resume=False):
-        port = free_port()
-        return [
-            launch(train_rank, rank, 2, port, folder, resume, **SHARDED)
-            for rank in range(2)
-        ]
 
-    assert join(start(whole)) == [0, 0]
-    pair = start(broken)
-    wait_for(broken / 'iter_10.pth')  # in the middle of an accumulation
-    ranks = torch.load(broken / 'iter_10.pth')['run_state']['ranks']
+@pytest.fixture(scope='module')
+def whole(launch, tmp_path_factory):
+    """The end of a sharded run with an average that nothing interrupts."""
+    folder = tmp_path_factory.mktemp('whole')
+    assert join(start_pair(launch, folder)) == [0, 0]
+    state = final_state(folder)
+    assert len(state) == 5  # the average is one of them
+    return state
+
+
+def test_sharded_resumption_is_exact(launch, whole, tmp_path):
+    pair = start_pair(launch, tmp_path)
+    wait_for(tmp_path / 'iter_10.pth')  # in the middle of an accumulation
+    ranks = torch.load(tmp_path / 'iter_10.pth')['run_state']['ranks']
     assert len({rank['gradient_file'] for rank in ranks}) == 2
     for process in pair:
         os.kill(process.pid, signal.SIGKILL)
     join(pair)
-    assert join(start(broken, True)) == [0, 0]
-    assert differences(final_state(whole), final_state(broken)) == []
+    assert join(start_pair(launch, tmp_path, True)) == [0, 0]
+    assert differences(whole, final_state(tmp_path)) == []
 
 
-def test_averages_are_those_of_whole_models(launch, tmp_path):
-    """With validations between, which go by the averages."""
-    changes = {
-        **SHARDED, **PLAIN,
-        'custom_hooks': [dict(type='STVGEMAHook', momentum=0.1,
-                              begin_iter=5)],
-    }
-    del changes['train_dataloader.dataset.sleep']
-    states = []
-    for name in ('ShardedDataParallel', 'MMDistributedDataParallel'):
-        folder, port = tmp_path / name, free_port()
-        changes['model_wrapper_cfg'] = dict(type=name)
-        assert join([launch(train_rank, rank, 2, port, folder, False,
-                            **changes) for rank in range(2)]) == [0, 0]
-        states.append(torch.load(folder / 'iter_48.pth'))
-    ours, theirs = states
+def test_a_signal_while_the_average_is_validated(launch, whole, tmp_path):
+    """The weights that FSDP keeps whole are then the averaged ones."""
+    port = free_port()
+    pair = [
+        launch(mark_validation, tmp_path, rank, 2, port, **SHARDED)
+        for rank in range(2)
+    ]
+    wait_for(tmp_path / 'validating')
+    os.kill(pair[1].pid, signal.SIGTERM)
+    assert join(pair) == [INTERRUPTED_EXIT_CODE] * 2
+    assert (tmp_path / 'interrupted.pth').exists()
+    assert join(start_pair(launch, tmp_path, True)) == [0, 0]
+    assert differences(whole, final_state(tmp_path)) == []
+
+
+AVERAGE = dict(type='STVGEMAHook', momentum=0.1)
+AVERAGES = dict(
+    none=[],
+    each=[AVERAGE],
+    late=[dict(AVERAGE, begin_iter=5, interval=3)])
+
+
+@pytest.fixture(scope='module')
+def trained(launch, tmp_path_factory):
+    """Folder of a training of two processes, also of a resumed one."""
+    folders = {}
+
+    def train(kind, hooks, resume_from=()):
+        key = kind, hooks, resume_from
+        if key not in folders:
+            folder = folders[key] = tmp_path_factory.mktemp(kind)
+            if resume_from:
+                (folder / 'last_checkpoint').write_text(
+                    str(train(*resume_from) / 'iter_12.pth'))
+            changes = {
+                **PLAIN,
+                'model_wrapper_cfg': SHARDED_CFG if kind == 'sharded' else
+                None,
+                'custom_hooks': AVERAGES[hooks],
+                'train_dataloader.batch_size': 1,
+                'train_cfg.max_epochs': 3,
+                'train_cfg.val_interval': 1,
+                'default_hooks.checkpoint.interval': 6,
+                'default_hooks.checkpoint.save_best': None,
+            }
+            port = free_port()
+            assert join([
+                launch(train_rank, rank, 2, port, folder, bool(resume_from),
+                       **changes) for rank in range(2)
+            ]) == [0, 0]
+        return folders[key]
+
+    return train
+
+
+def assert_near(got: dict, want: dict) -> None:
+    """Weights and, where there are some, averages are equal but rounded."""
     for key in ('state_dict', 'ema_state_dict'):
-        assert ours[key].keys() == theirs[key].keys()
-        for name, value in theirs[key].items():
-            torch.testing.assert_close(ours[key][name], value, rtol=1e-5,
-                                       atol=1e-6, msg=f'{key} {name}')
-    weights, averages = ours['ema_state_dict'], ours['state_dict']
-    assert weights['steps'] == 48 - 4
-    assert not torch.equal(weights['module.conv.weight'],
-                           averages['conv.weight'])
-    scores = [state['message_hub']['log_scalars']['val/toy/score']
-              for state in states]
-    for one, other in zip(*(list(s.data[0]) for s in scores)):
-        assert one == pytest.approx(other, rel=1e-5)
+        assert (key in want) == (key in got)
+        a, b = want.get(key, {}), got.get(key, {})
+        assert a.keys() == b.keys()
+        for name, value in a.items():
+            torch.testing.assert_close(b[name], value, rtol=0, atol=1e-6,
+                                       msg=f'{key} {name}')
 
 
-def test_a_run_may_go_on_with_averages_it_had_not(launch, tmp_path):
-    changes = {**SHARDED, **PLAIN}
-    for hooks in ([], [dict(type='STVGEMAHook', momentum=0.1)]):
-        port = free_port()
-        changes['custom_hooks'] = hooks
-        changes['train_cfg.max_epochs'] = 8 if hooks else 4
-        assert join([launch(train_rank, rank, 2, port, tmp_path, bool(hooks),
-                            **changes) for rank in range(2)]) == [0, 0]
-    end = torch.load(tmp_path / 'iter_48.pth')
-    assert end['ema_state_dict']['steps'] == 24
-    assert not torch.equal(end['ema_state_dict']['module.conv.weight'],
-                           end['state_dict']['conv.weight'])
+def end_of(folder) -> dict:
+    return torch.load(folder / 'iter_18.pth')
+
+
+@pytest.mark.parametrize('hooks', AVERAGES)
+def test_a_sharded_run_is_that_of_whole_weights(trained, hooks):
+    """Weights, averages and validations, in between which they are swapped.
+
+    FSDP keeps the whole weights of the toy model after a validation.
+    """
+    want, got = (end_of(trained(kind, hooks)) for kind in ('ddp', 'sharded'))
+    assert_near(got, want)
+    if hooks != 'none':
+        name = 'conv.weight'
+        assert not torch.allclose(got['state_dict'][name],
+                                  got['ema_state_dict'][f'module.{name}'],
+                                  atol=1e-4)
+    histories = [
+        c['message_hub']['log_scalars']['val/toy/score'].data[0]
+        for c in (want, got)
+    ]
+    assert len(histories[0]) == 2  # the third one comes after saving
+    np.testing.assert_allclose(*histories, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize('before, after, hooks', [
+    ('ddp', 'sharded', 'late'),
+    ('sharded', 'ddp', 'late'),
+    ('sharded', 'sharded', 'none'),
+])
+def test_shards_and_whole_weights_resume_each_other(trained, before, after,
+                                                    hooks):
+    """Or, without an average in the checkpoint, both start a new one."""
+    average = 'late'
+    got = trained(after, average, (before, hooks))
+    want = trained('ddp', average, ('ddp', hooks))
+    assert_near(end_of(got), end_of(want))
+    if hooks == average:
+        assert_near(end_of(got), end_of(trained('ddp', average)))
 
 
 def test_costa_in_shards_goes_on_and_is_read_by_one_process(
@@ -190,8 +258,10 @@ def test_costa_in_shards_goes_on_and_is_read_by_one_process(
     join(pair)
     assert join(start(broken, True)) == [0, 0]
     last = 'iter_6.pth'
-    assert differences(final_state(whole, last),
-                       final_state(broken, last)) == []
+    end = final_state(broken, last)
+    assert differences(final_state(whole, last), end) == []
+    assert end['ema_state_dict'].keys() == {
+        'steps', *(f'module.{name}' for name in end['state_dict'])}
     # an ordinary checkpoint of an ordinary model
     args = tmp_path / 'test', videos, broken / last, False
     assert finish(engine_costa.evaluate, 0, 1, 0, *args,
@@ -221,5 +291,5 @@ def test_what_cannot_be_sharded_is_told(tmp_path):
 def test_processes_without_training_are_not_sharded(tmp_path):
     """One process of a config for several, and tests of its checkpoints."""
     runner = STVGRunner.from_cfg(
-        toy_config(tmp_path, model_wrapper_cfg=SHARDED['model_wrapper_cfg']))
+        toy_config(tmp_path, model_wrapper_cfg=SHARDED_CFG))
     assert type(runner.model) is ToyModel

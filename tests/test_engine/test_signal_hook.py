@@ -8,7 +8,7 @@ import time
 
 import pytest
 import torch
-from engine_toy import differences, final_state, toy_config, train
+from engine_toy import differences, final_state, toy_config, train, train_rank
 
 from costa_mm.engine import INTERRUPTED_EXIT_CODE, SaveOnSignalHook, STVGRunner
 from costa_mm.engine.hooks.signal_hook import outlive
@@ -172,8 +172,11 @@ def test_a_worker_dies_of_its_parents_signal_alone():
     assert worker.exitcode == 0
 
 
-def mark_validation(work_dir, **changes):
-    """Train; leave a file in the first validation, which takes its time."""
+def mark_validation(work_dir, *rank, **changes):
+    """Train; leave a file in the first validation, which takes its time.
+
+    With ``rank, world, port`` as one of several processes.
+    """
     import engine_toy
     original = engine_toy.ToyMetric.process
 
@@ -183,7 +186,7 @@ def mark_validation(work_dir, **changes):
         original(self, *args, **kwargs)
 
     engine_toy.ToyMetric.process = marked
-    train(work_dir, **changes)
+    (train_rank if rank else train)(*rank, work_dir, **changes)
 
 
 def test_sigterm_in_validation(launch, finish, whole, tmp_path):
