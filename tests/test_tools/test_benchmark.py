@@ -73,6 +73,26 @@ def test_published_way_gives_the_same_features(tool, config):
     assert out['difference'][f'{config} fp32'] > 0  # not the same code
 
 
+def test_each_is_compared_in_its_own_precision(tool, config, monkeypatch):
+    """TF32 is a setting of the process, not of a model."""
+    subject, seen = tool('benchmarking.subjects').Subject, []
+    backends = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = [backend.allow_tf32 for backend in backends]
+
+    def backbone(self):
+        seen.append((self.spec.mode, *{b.allow_tf32 for b in backends}))
+        return torch.ones(1)
+
+    monkeypatch.setattr(subject, 'backbone', backbone)
+    try:
+        tool('benchmarking.measuring').compare(
+            [spec(tool, config, m, 'backbone') for m in ('tf32', 'fp32')], 1)
+    finally:
+        for backend, allowed in zip(backends, before):
+            backend.allow_tf32 = allowed
+    assert seen == [('tf32', True), ('fp32', False)] * 2
+
+
 def test_training_is_compared_by_time_alone(tool, config, capsys):
     """Every way of attention draws its own dropout."""
     out = tool('benchmarking.measuring').compare(

@@ -110,7 +110,6 @@ class Subject:
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
-        set_precision(spec.precision)
         # init_weights tells of every parameter
         MMLogger.get_instance('benchmark', log_level='ERROR')
         cfg = read_config(spec)
@@ -131,6 +130,8 @@ class Subject:
 
     def run(self) -> Tensor:
         """Do the task once; returns what can be compared."""
+        # of the whole process, in which subjects of others may run in turn
+        set_precision(self.spec.precision)
         return getattr(self, self.spec.task)()
 
     def train(self) -> Tensor:
