@@ -77,6 +77,7 @@ if [ "$SMOKE" = 1 ]; then
     NUMBERS='--num-train 16 --num-val 8 --num-test 8'
     LONG='--minutes 1 --event-minute 0 --number 1'
 fi
+DEADLINE=0 # of the stage
 WORKERS=$(nproc)
 [ "$WORKERS" -le 12 ] || WORKERS=12
 read -ra LENGTHS <<<"$LENGTHS"
@@ -92,7 +93,8 @@ run() {
     fi
     local left=$((DEADLINE - SECONDS))
     [ "$left" -gt 0 ] || return 124
-    timeout -k 30 "$left" "$@"
+    # as Ctrl-C: pytest then tells what it has found, a training saves
+    timeout -s INT -k 30 "$left" "$@"
 }
 bench() {
     run "$PYTHON" "$BENCH" "$@" --device "$DEVICE" --rounds "$ROUNDS" \
@@ -104,7 +106,8 @@ stage_tests() {
         tests/test_engine/test_optim_wrappers \
         --junitxml "$OUT/tests.xml"
     local code=$?
-    run "$PYTHON" tools/misc/gpu_suite_report.py --tests "$OUT/tests.xml" \
+    # where the tests were cut off, of those until then
+    DEADLINE=$((DEADLINE + 30)) run "$PYTHON" tools/misc/gpu_suite_report.py --tests "$OUT/tests.xml" \
         --json "$OUT/tests.json" && return $code
 }
 stage_profile() {

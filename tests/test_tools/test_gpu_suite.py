@@ -93,13 +93,13 @@ def test_stages_that_are_done_or_out_of_time(tmp_path):
     assert 'run again for: tests' in out.stdout
 
 
-def run_with(tmp_path, script, *args):
+def run_with(tmp_path, script, *args, stage='compile'):
     """One stage, with something else in the place of Python."""
     fake = tmp_path / 'python'
     fake.write_text(f'#!/usr/bin/env bash\n{script}\n')
     fake.chmod(0o755)
     return subprocess.run(
-        ['bash', SUITE, '--out', str(tmp_path), '--only', 'compile', *args],
+        ['bash', SUITE, '--out', str(tmp_path), '--only', stage, *args],
         capture_output=True, text=True, timeout=60,
         env={'PATH': '/usr/bin:/bin', 'PYTHON': str(fake),
              'PYTHONPATH': '/wheels'})
@@ -121,6 +121,22 @@ def test_a_stage_is_cut_off_in_time(tmp_path, option):
     assert time.time() - began < 30
     assert out.returncode == 1 and 'run again for: compile' in out.stdout
     assert not (tmp_path / 'compile.done').exists()
+
+
+def test_tests_that_are_cut_off_are_reported(tmp_path):
+    (tmp_path / 'conftest.py').touch()
+    (tmp_path / 'test_slow.py').write_text(
+        'import time\n\n\ndef test_quick():\n    assert 0\n\n\n'
+        'def test_slow():\n    time.sleep(50)\n')
+    python = shlex.quote(sys.executable)
+    out = run_with(
+        tmp_path, f'case $2 in pytest) exec {python} -m pytest '
+        f'{tmp_path}/test_slow.py --junitxml {tmp_path}/tests.xml ;; esac\n'
+        f'exec {python} "$@"', '--limit', '8', stage='tests')
+    assert out.returncode == 1 and 'run again for: tests' in out.stdout
+    found = json.loads((tmp_path / 'tests.json').read_text())
+    assert found['failures'] == 1
+    assert found['not_passed'] == ['test_slow::test_quick: failure']
 
 
 def test_table_of_profiles(monkeypatch):
