@@ -43,6 +43,21 @@ def losses_and_gradients(model, device, dtype=None):
     return {n: v.float().cpu() for n, v in losses.items()}, grads
 
 
+def assert_near(grads, want):
+    """As near as rounding leaves them, which turns some ReLUs over.
+
+    Some gradients are nothing but rounding, those of a key's bias for one, so
+    the greatest of all counts as well.  What a card is to show, a part that
+    goes wrong there, is off by as much as there is.
+    """
+    assert want.keys() == grads.keys()
+    sizes = {name: float(grad.norm()) for name, grad in want.items()}
+    least = 1e-3 * max(sizes.values())
+    for name, grad in want.items():
+        error = float((grads[name] - grad).norm())
+        assert error <= 0.2 * max(sizes[name], least), name
+
+
 def frozen_cfg(**kwargs):
     cfg = backbone_cfg(**kwargs)
     for part, kind in (('spatial', 'BN'), ('temporal', 'BN3d')):
@@ -74,10 +89,7 @@ def test_losses_and_gradients_are_those_of_the_cpu():
     assert want.keys() == got.keys()
     for name, value in want.items():
         assert_close(got[name], value, rtol=1e-3, atol=1e-4)
-    assert want_grads.keys() == grads.keys()
-    for name, grad in want_grads.items():
-        scale = max(float(grad.abs().max()), 1e-4)
-        assert_close(grads[name], grad, rtol=1e-2, atol=5e-3 * scale)
+    assert_near(grads, want_grads)
 
 
 def test_bfloat16_is_near_float32():
@@ -154,9 +166,7 @@ def test_memory_options_give_equal_gradients():
     got, grads = losses_and_gradients(lean, DEVICE)
     for name, value in want.items():
         assert_close(got[name], value, rtol=1e-3, atol=1e-4)
-    for name, grad in want_grads.items():
-        scale = max(float(grad.abs().max()), 1e-4)
-        assert_close(grads[name], grad, rtol=1e-2, atol=5e-3 * scale)
+    assert_near(grads, want_grads)
 
 
 @needs_gpu
