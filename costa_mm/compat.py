@@ -1,19 +1,14 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Holes of the packages below us, each closed in one function.
 
-Nothing else in the package knows about them.  :func:`check_dependencies` runs
-when ``costa_mm`` is imported and :func:`apply` when ``costa_mm.registry`` is,
-which whatever builds something imports; the model libraries are imported by
-:func:`import_mmdet_models` and :func:`import_mmaction_models`, which
-``costa_mm.models`` calls before it names any of their parts.
-
-Known and only told at import, since nothing of ours needs them: with
-setuptools >= 81 there is no ``pkg_resources``, so ``_base_ = 'mmdet::...'``,
-``mmengine.utils.is_installed`` and ``mmengine.hub`` fail (mmengine 0.10.7).
+Nothing else in the package knows about them.  :func:`apply` runs when
+``costa_mm.registry`` is imported, which whatever builds something does; the
+model libraries are imported by :func:`import_mmdet_models` and
+:func:`import_mmaction_models`, which ``costa_mm.models`` calls before it names
+any of their parts.
 """
 import argparse
 import datetime
-import gc
 import importlib
 import importlib.util
 import os
@@ -21,79 +16,12 @@ import pickle
 import subprocess
 import sys
 import types
-import warnings
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterator, Optional, Tuple
 
-# distribution names, accepted range, pip line that fixes it
-_RANGES: Tuple[Tuple[Tuple[str, ...], str, str, str], ...] = (
-    (('torch', ), '2.1.0', '3.0.0', 'pip install torch==2.13.0'),
-    (('mmengine', 'mmengine-lite'), '0.10.0', '1.0.0',
-     'pip install mmengine==0.10.7'),
-    # mmdet 3.3.0 and mmaction2 1.2.0 both refuse mmcv >= 2.2.0
-    (('mmcv', 'mmcv-lite'), '2.0.0', '2.2.0',
-     'pip install mmcv-lite==2.1.0'),
-    (('mmdet', ), '3.1.0', '3.4.0', 'pip install mmdet==3.3.0'),
-    (('mmaction2', ), '1.1.0', '1.3.0', 'pip install mmaction2==1.2.0'),
-    (('transformers', ), '4.40.0', '6.0.0',
-     'pip install transformers==5.23.0'),
-)
-
-
-def installed_version(names: Tuple[str, ...]) -> str:
-    """Version of the first of ``names`` that is installed, or ''."""
-    for name in names:
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return ''
-
-
-def _release(version: str) -> Tuple[int, ...]:
-    """'2.13.0+cpu' -> (2, 13, 0); anything after the numbers is dropped."""
-    numbers = []
-    for part in version.split('+')[0].split('.')[:3]:
-        digits = ''
-        for char in part:
-            if not char.isdigit():
-                break
-            digits += char
-        numbers.append(int(digits or 0))
-    return tuple(numbers)
-
-
-def dependency_faults() -> List[str]:
-    """Missing packages and those out of range, each with its pip line."""
-    wrong = []
-    for names, low, high, fix in _RANGES:
-        version = installed_version(names)
-        label = ' or '.join(names)
-        if not version:
-            wrong.append(f'{label} is not installed; {fix}')
-        elif not _release(low) <= _release(version) < _release(high):
-            wrong.append(f'{label} {version} is installed, but costa_mm needs '
-                         f'>={low},<{high}; {fix}')
-    return wrong
-
-
-def check_dependencies() -> None:
-    """Refuse to start with a missing package or one out of range.
-
-    Raises:
-        ImportError: Names every offender and the pip line that fixes it.
-    """
-    wrong = dependency_faults()
-    if wrong:
-        raise ImportError('costa_mm cannot run here:\n  ' +
-                          '\n  '.join(wrong))
-    if importlib.util.find_spec('pkg_resources') is None:
-        warnings.warn(
-            "configs with _base_ = 'mmdet::...' cannot be read here: MMEngine "
-            'needs pkg_resources for it, which setuptools 81 and later lack; '
-            'pip install "setuptools<81"', stacklevel=3)
+from .dependencies import release
+from .late_imports import stand_in
 
 
 def pixel_conversion_options(num_threads: int) -> Dict[str, int]:
@@ -108,7 +36,7 @@ def pixel_conversion_options(num_threads: int) -> Dict[str, int]:
         num_threads (int): Threads; 0 for one per CPU.
     """
     import av
-    if _release(av.__version__) < (17, ):
+    if release(av.__version__) < (17, ):
         return {}
     return dict(threads=num_threads)
 
@@ -166,90 +94,6 @@ def wait_without_spinning() -> None:
         os.environ['OMP_WAIT_POLICY'] = 'PASSIVE'
 
 
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Hold the garbage collector back while thousands of modules come in.
-
-    What an import makes stays; looking through all of it again and again
-    takes a fourth of the time of ``import costa_mm.apis``.  It counts as old
-    afterwards, or the first collection would look through it after all.
-    """
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            if not gc.get_freeze_count():  # else somebody's are frozen
-                gc.freeze()
-                gc.unfreeze()  # into the oldest generation
-            gc.enable()
-
-
-# module -> its names that packages below us import and few ever call
-_OPTIMIZERS = 'torch.distributed.optim.functional_'
-_LATE_NAMES = {
-    # each is compiled when it is imported; MMEngine wants only the package
-    **{f'{_OPTIMIZERS}{name.lower()}': (f'_Functional{name}', ) for name in (
-        'Adadelta', 'Adagrad', 'Adam', 'Adamax', 'AdamW', 'RMSprop', 'Rprop',
-        'SGD')},
-    # imports matplotlib
-    'mmdet.utils.mot_error_visualize': ('imshow_mot_errors', ),
-    # 36 MB, for matching and tracking
-    'scipy.interpolate': (),
-    'scipy.linalg': (),
-    'scipy.optimize': ('linear_sum_assignment', ),
-    'scipy.sparse': ('csr_matrix', ),
-    'scipy.sparse.csgraph': ('maximum_bipartite_matching', ),
-}
-
-
-def _late_call(module: str, name: str) -> Callable:
-    """A function that imports what it stands for when it is called."""
-
-    def late(*args, **kwargs):
-        return getattr(importlib.import_module(module), name)(*args, **kwargs)
-
-    late.__name__ = late.__qualname__ = name
-    return late
-
-
-class _LateModule(types.ModuleType):
-    """Stands for a module; who asks for a name not listed gets the real one.
-
-    Args:
-        module (str): What it stands for.
-        names (Sequence[str]): Functions of it that nobody calls in an import.
-    """
-
-    def __init__(self, module: str, names: Sequence[str]) -> None:
-        super().__init__(module)
-        for name in names:
-            setattr(self, name, _late_call(module, name))
-
-    def __getattr__(self, name: str):
-        if name.startswith('__'):  # what the import system looks for
-            raise AttributeError(name)
-        if sys.modules.get(self.__name__) is self:
-            del sys.modules[self.__name__]
-        return getattr(importlib.import_module(self.__name__), name)
-
-
-def _late_modules() -> Dict[str, types.ModuleType]:
-    """Stand-ins for the modules of ``_LATE_NAMES`` that are not there yet."""
-    return {
-        module: _LateModule(module, names)
-        for module, names in _LATE_NAMES.items() if module not in sys.modules
-    }
-
-
-@contextmanager
-def quick_imports() -> Iterator[None]:
-    """Import packages that import many others, without some of those."""
-    with collector_paused(), _stand_in(_late_modules()):
-        yield
-
-
 def answer_strides() -> None:
     """Let Inductor take an order of strides that it cannot tell for unknown.
 
@@ -301,18 +145,6 @@ def _mmcv_is_lite() -> bool:
     return importlib.util.find_spec('mmcv._ext') is None
 
 
-@contextmanager
-def _stand_in(modules: dict) -> Iterator[None]:
-    """Put modules into ``sys.modules`` for the time of an import."""
-    sys.modules.update(modules)
-    try:
-        yield
-    finally:
-        for name, module in modules.items():
-            if sys.modules.get(name) is module:
-                del sys.modules[name]
-
-
 def import_mmcv_ops() -> None:
     """Import ``mmcv.ops`` with mmcv-lite, which has no compiled ops.
 
@@ -325,7 +157,7 @@ def import_mmcv_ops() -> None:
     if not _mmcv_is_lite():
         importlib.import_module('mmcv.ops')
         return
-    with _stand_in({'mmcv._ext': _MissingOps('mmcv._ext')}):
+    with stand_in({'mmcv._ext': _MissingOps('mmcv._ext')}):
         importlib.import_module('mmcv.ops')
 
 
@@ -417,7 +249,7 @@ def import_mmaction_models() -> None:
         return
     import_mmcv_ops()
     try:
-        with _stand_in(_drn_stand_ins()), _without_mmaction_multimodal():
+        with stand_in(_drn_stand_ins()), _without_mmaction_multimodal():
             importlib.import_module('mmaction.models')
     except ModuleNotFoundError as e:
         if e.name == 'importlib_metadata':  # used, but not declared

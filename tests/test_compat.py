@@ -1,13 +1,11 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 import argparse
-import gc
 import importlib.util
 import os
 import pickle
 import pkgutil
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 
 import av
@@ -22,21 +20,6 @@ from costa_mm import compat
 LITE = importlib.util.find_spec('mmcv._ext') is None
 
 
-# ------------------------------------------------------------------ versions
-def pretend(monkeypatch, **versions):
-    """Let ``metadata.version`` answer; None is 'not installed'."""
-    real = metadata.version
-
-    def version(name):
-        if name not in versions:
-            return real(name)
-        if versions[name] is None:
-            raise metadata.PackageNotFoundError(name)
-        return versions[name]
-
-    monkeypatch.setattr(metadata, 'version', version)
-
-
 @pytest.mark.parametrize('version, options', [
     ('16.1.0', {}),
     ('17.0.0', dict(threads=2)),
@@ -45,62 +28,6 @@ def pretend(monkeypatch, **versions):
 def test_pixel_conversion_options(monkeypatch, version, options):
     monkeypatch.setattr(av, '__version__', version)
     assert compat.pixel_conversion_options(2) == options
-
-
-def test_these_versions_are_accepted():
-    compat.check_dependencies()
-
-
-def test_a_setuptools_without_pkg_resources_is_told(monkeypatch):
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, 'find_spec',
-        lambda name, *args: None if name == 'pkg_resources' else find(
-            name, *args))
-    with pytest.warns(UserWarning, match='setuptools<81'):
-        compat.check_dependencies()
-
-
-@pytest.mark.parametrize('name,version', [
-    ('mmdet', '3.4.0'),
-    ('mmaction2', '1.0.0'),
-    ('torch', '2.0.1+cu118'),
-    ('transformers', '6.0.0'),
-    ('mmengine', '0.9.9'),
-])
-def test_a_version_out_of_range_is_refused_with_its_mend(
-        monkeypatch, name, version):
-    pretend(monkeypatch, **{name: version})
-    with pytest.raises(ImportError) as info:
-        compat.check_dependencies()
-    assert f'{name}' in str(info.value) and version in str(info.value)
-    assert f'pip install {name}==' in str(info.value)
-
-
-def test_every_offender_is_named(monkeypatch):
-    pretend(monkeypatch, mmdet=None, mmaction2='9.9')
-    with pytest.raises(ImportError) as info:
-        compat.check_dependencies()
-    assert 'mmdet is not installed' in str(info.value)
-    assert 'mmaction2 9.9' in str(info.value)
-
-
-def test_mmcv_may_be_full_or_lite(monkeypatch):
-    pretend(monkeypatch, **{'mmcv': '2.1.0', 'mmcv-lite': None})
-    compat.check_dependencies()
-    pretend(monkeypatch, **{'mmcv': '2.2.0', 'mmcv-lite': None})
-    with pytest.raises(ImportError, match='mmcv'):
-        compat.check_dependencies()
-
-
-@pytest.mark.parametrize('text,numbers', [
-    ('2.13.0+cpu', (2, 13, 0)),
-    ('0.10.7', (0, 10, 7)),
-    ('3.0.0rc6', (3, 0, 0)),
-    ('2.1', (2, 1)),
-])
-def test_release_numbers(text, numbers):
-    assert compat._release(text) == numbers
 
 
 # ----------------------------------------------------------------- stand-ins
@@ -115,67 +42,6 @@ def test_no_stand_in_stays_behind():
                  'mmaction.models.localizers.drn.drn'):
         module = sys.modules.get(name)
         assert module is None or module.__spec__ is not None
-
-
-def test_stand_ins_go_even_if_the_import_fails():
-    with pytest.raises(RuntimeError), compat._stand_in({'no_such': sys}):
-        assert sys.modules['no_such'] is sys
-        raise RuntimeError
-    assert 'no_such' not in sys.modules
-
-
-FRESH = """
-import sys
-import costa_mm.apis
-print(*(name in sys.modules for name in {names!r}))
-from mmdet.utils import imshow_mot_errors
-try:
-    imshow_mot_errors(backend='none')
-except NotImplementedError:  # mmdet's own word
-    print('drawn by mmdet')
-import torch
-from torch.distributed.optim import as_functional_optim
-print(type(as_functional_optim(torch.optim.SGD, lr=1.)).__name__)
-import numpy as np
-from mmdet.models.task_modules.assigners import hungarian_assigner
-print(*hungarian_assigner.linear_sum_assignment(np.eye(2))[1])
-from mmdet.models.task_modules.tracking import KalmanFilter
-kalman = KalmanFilter()
-state = kalman.initiate(np.array([4., 4., 1., 2.]))
-print(*kalman.update(*state, np.array([4., 4., 1., 2.]))[0][:4])
-from mmdet.evaluation.metrics import crowdhuman_metric
-print(crowdhuman_metric.csr_matrix(np.eye(2)).nnz)
-print(*(sys.modules[name].__spec__ is not None for name in {used!r}))
-"""
-
-
-def test_what_imports_late_is_there_when_it_is_called():
-    used = ['mmdet.utils.mot_error_visualize',
-            'torch.distributed.optim.functional_sgd', 'scipy.linalg',
-            'scipy.optimize', 'scipy.sparse']
-    assert set(used) < set(compat._LATE_NAMES)
-    names = [*compat._LATE_NAMES, 'matplotlib']
-    done = subprocess.run(
-        [sys.executable, '-c', FRESH.format(names=names, used=used)],
-        capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
-        ' '.join(['False'] * len(names)), 'drawn by mmdet', '_FunctionalSGD',
-        '1 0', '4.0 4.0 1.0 2.0', '2', 'True True True True True']
-
-
-def test_a_late_module_gives_way_to_who_asks_for_more():
-    stand_in = compat._LateModule('colorsys', ('rgb_to_hsv', ))
-    sys.modules.pop('colorsys', None)
-    with compat._stand_in({'colorsys': stand_in}):
-        from colorsys import rgb_to_hsv
-        assert sys.modules['colorsys'] is stand_in
-        from colorsys import hsv_to_rgb
-        real = sys.modules['colorsys']
-        assert hsv_to_rgb is real.hsv_to_rgb and real is not stand_in
-    assert sys.modules['colorsys'] is real
-    assert rgb_to_hsv(1, 0, 0) == real.rgb_to_hsv(1, 0, 0)
-    assert not hasattr(stand_in, '__path__')
 
 
 def test_transformers_models_are_listed_as_transformers_does_it():
@@ -307,18 +173,6 @@ def test_checkpoint_may_not_reach_for_other_attributes(tmp_path):
     torch.save({'evil': Reach()}, tmp_path / 'evil.pth')
     with pytest.raises(pickle.UnpicklingError, match='may not ask for'):
         torch.load(tmp_path / 'evil.pth', weights_only=True)
-
-
-def test_the_collector_runs_again_after_an_import():
-    for running in (True, False):
-        (gc.enable if running else gc.disable)()
-        try:
-            with pytest.raises(ImportError), compat.quick_imports():
-                assert not gc.isenabled()
-                raise ImportError('no such package')
-            assert gc.isenabled() == running
-        finally:
-            gc.enable()
 
 
 @pytest.mark.parametrize('name', ['OMP_WAIT_POLICY', 'KMP_BLOCKTIME',

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from costa_mm import compat
+from costa_mm import compat, dependencies
 from costa_mm.apis import STVGInferencer
 from costa_mm.apis.inputs import make_sources
 from costa_mm.datasets import HCSTVGDataset, PyAVReader, STVGDataset
@@ -38,20 +38,20 @@ def case(function):
 # ------------------------------------------------------------ installation
 @case
 def missing_mmcv(monkeypatch):
-    found = compat.installed_version
+    found = dependencies.installed_version
     monkeypatch.setattr(
-        compat, 'installed_version',
+        dependencies, 'installed_version',
         lambda names: '' if 'mmcv' in names else found(names))
-    compat.check_dependencies()
+    dependencies.check_dependencies()
 
 
 @case
 def wrong_mmcv(monkeypatch):
-    found = compat.installed_version
+    found = dependencies.installed_version
     monkeypatch.setattr(
-        compat, 'installed_version',
+        dependencies, 'installed_version',
         lambda names: '2.2.0' if 'mmcv' in names else found(names))
-    compat.check_dependencies()
+    dependencies.check_dependencies()
 
 
 @case

@@ -1,6 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Grounding for people: a Python call."""
-from costa_mm.compat import quick_imports
+from costa_mm.late_imports import quick_imports
 
 with quick_imports():
     from costa_mm.weights import ZooEntry, find_model, list_models

@@ -14,10 +14,10 @@ from mmengine.registry import DefaultScope
 from torch import nn
 from tqdm import tqdm
 
-from costa_mm.compat import collector_paused
 from costa_mm.datasets import LoadVideoFrames
 from costa_mm.engine import build_trained, read_checkpoint
 from costa_mm.engine.checkpoint_io import weights_of
+from costa_mm.late_imports import collector_paused
 from costa_mm.registry import INFERENCERS, MODELS, TRANSFORMS
 from costa_mm.structures import TubeDataSample
 from costa_mm.utils.building import needs_weights

@@ -7,7 +7,7 @@ import shutil
 from typing import Iterator, List, NamedTuple, Optional
 
 from costa_mm import __version__
-from costa_mm.compat import dependency_faults, installed_version
+from costa_mm.dependencies import dependency_faults, installed_version
 
 # distribution, what works only with it
 OPTIONAL = (

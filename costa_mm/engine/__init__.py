@@ -1,6 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Training that never loses work: runner, loops, hooks, mixed precision."""
-from costa_mm.compat import quick_imports
+from costa_mm.late_imports import quick_imports
 
 with quick_imports():
     from .averaging import TrainableEMA

@@ -3,10 +3,11 @@
 from mmengine.runner import CheckpointLoader
 
 from costa_mm import compat
+from costa_mm.late_imports import quick_imports
 from costa_mm.utils.packages import PACKAGE
 from costa_mm.weights import SCHEME, load_by_name
 
-with compat.quick_imports():
+with quick_imports():
     # mmdet's and mmaction2's parts are borrowed below by class and by prefix
     compat.import_mmdet_models()
     compat.import_mmaction_models()
