@@ -164,23 +164,19 @@ def report(args: argparse.Namespace, protocol: BenchmarkProtocol,
 
 
 def main() -> int:
-    """Run and report; 1 if a run failed, 2 on a bad argument."""
+    """Run and report; 1 if a run failed."""
     args = parse_args()
-    try:
-        protocol = BenchmarkProtocol(args.protocol)
-        if args.freeze:
-            protocol.freeze()
-            print(f'{args.protocol}: frozen')
-            return 0
-        scale = protocol.scale(args.scale)
-        folder = args.out / scale.name
-        failures = {}
-        if not args.report_only:
-            failures = run(args, protocol, scale, folder)
-        report(args, protocol, scale, folder)
-    except (ValueError, OSError) as e:
-        print(f'run_benchmark: {e}', file=sys.stderr)
-        return 2
+    protocol = BenchmarkProtocol(args.protocol)
+    if args.freeze:
+        protocol.freeze()
+        print(f'{args.protocol}: frozen')
+        return 0
+    scale = protocol.scale(args.scale)
+    folder = args.out / scale.name
+    failures = {}
+    if not args.report_only:
+        failures = run(args, protocol, scale, folder)
+    report(args, protocol, scale, folder)
     return 1 if failures else 0
 
 

@@ -117,22 +117,17 @@ def write_report(study: Study, out: Path) -> None:
     print(f'{out / "tables.md"}: {sum(map(len, results.values()))} runs')
 
 
-def main() -> int:
-    """Cache, run, report; 2 on a bad argument."""
+def main() -> None:
+    """Cache, run, report."""
     args = parse_args()
     MMLogger.get_current_instance().setLevel('WARNING')
-    try:
-        study = Study(args.study)
-        study.check(args.rows or [])
-        init_default_scope('costa_mm')
-        if not args.report_only:
-            cache(study, args)
-            run(study, args)
-        write_report(study, args.out)
-    except (ValueError, OSError) as e:
-        print(f'run_decoder_study: {e}', file=sys.stderr)
-        return 2
-    return 0
+    study = Study(args.study)
+    study.check(args.rows or [])
+    init_default_scope('costa_mm')
+    if not args.report_only:
+        cache(study, args)
+        run(study, args)
+    write_report(study, args.out)
 
 
 if __name__ == '__main__':

@@ -6,7 +6,7 @@ from typing import Callable, Optional
 
 TRACEBACK = 'COSTA_MM_TRACEBACK'
 #: What is raised for files, names and options that are not as they should be.
-USER_ERRORS = (OSError, ValueError, KeyError, ModuleNotFoundError)
+USER_ERRORS = (OSError, ValueError, KeyError, ImportError)
 
 
 def run_main(main: Callable[[], Optional[int]],

@@ -221,7 +221,7 @@ def test_the_tool(results, tmp_path, monkeypatch, capsys):
 
     run('mot')
     assert '3 sentences' in capsys.readouterr().out
-    with pytest.raises(SystemExit, match='export_tubes: video'):
+    with pytest.raises(ValueError, match='has two sentences'):
         run('hcstvg')
 
 

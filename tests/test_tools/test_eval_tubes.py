@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from golden_tubes import DATA, golden_tubes
 
+from costa_mm.cli.running import run_main
 from costa_mm.structures import Tube, dump_tubes, load_tubes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,12 +37,9 @@ def files(tmp_path_factory):
 def call(monkeypatch, capsys, tool, *args):
     """Run a tool in this process; exit status (or message) and output."""
     monkeypatch.setattr(sys, 'argv', [tool, *map(str, args)])
-    code = 0
-    try:
-        runpy.run_path(str(TOOLS / f'{tool}.py'))['main']()
-    except SystemExit as e:
-        code = e.code
-    return code, capsys.readouterr().out
+    code = run_main(runpy.run_path(str(TOOLS / f'{tool}.py'))['main'])
+    said = capsys.readouterr()
+    return said.err if code == 2 else code, said.out
 
 
 @pytest.mark.parametrize('protocol', GROUPS)

@@ -65,10 +65,7 @@ def compare(args: argparse.Namespace) -> dict:
 def main() -> None:
     """Compare and print."""
     args = parse_args()
-    try:
-        result = compare(args)
-    except (ValueError, OSError) as e:
-        sys.exit(f'compare_tubes: {e}')
+    result = compare(args)
     for name, values in result['mean'].items():
         print(f'{name}: {values["first"]:.6f} -> {values["second"]:.6f} '
               f'({values["change"]:+.6f})')

@@ -92,11 +92,8 @@ def run(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """Evaluate; what is wrong with the input ends it with one line."""
-    try:
-        run(parse_args())
-    except (ValueError, OSError, ImportError) as e:
-        sys.exit(f'eval_tubes: {e}')
+    """Evaluate what the command line says."""
+    run(parse_args())
 
 
 if __name__ == '__main__':

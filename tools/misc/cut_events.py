@@ -25,13 +25,10 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Cut what the command line says; errors end it with one line."""
+    """Cut what the command line says."""
     args = parse_args()
-    try:
-        files = cut_events(load_results(args.tubes), args.out_dir,
-                           margin=args.margin, draw=args.draw)
-    except (ValueError, OSError) as e:
-        sys.exit(f'cut_events: {e}')
+    files = cut_events(load_results(args.tubes), args.out_dir,
+                       margin=args.margin, draw=args.draw)
     print('written:', *files, sep='\n  ')
 
 

@@ -16,6 +16,8 @@ from mmengine.config import Config
 from tiny_model import (C, build, grounder_cfg, head_cfg, make_batch,
                         make_sample, neck_cfg)
 
+from costa_mm.cli.running import run_main
+
 RECIPE = dict(
     iterations=3,
     batch_size=3,
@@ -178,7 +180,7 @@ def test_tool_goes_on_and_reports(study_file, clips, monkeypatch, tmp_path,
         monkeypatch.setattr(
             sys, 'argv', ['study', '--study', str(study_file), '--out',
                           str(out), *args])
-        code = run_decoder_study.main()
+        code = run_main(run_decoder_study.main)
         return code, capsys.readouterr()
 
     code, said = run('--seeds', '0')

@@ -12,6 +12,7 @@ from mmengine.visualization import Visualizer
 from synthetic_benchmark import BenchmarkProtocol, Executor
 from tiny_model import grounder_cfg, head_cfg, text_cfg
 
+from costa_mm.cli.running import run_main
 from costa_mm.synthetic import Settings, write_benchmark
 from costa_mm.visualization import TubeLocalVisualizer
 
@@ -74,7 +75,7 @@ def benchmark(monkeypatch, tmp_path, data_root, protocol):
             kind._instance_dict.clear()
         with monkeypatch.context() as m:
             m.setattr(sys, 'argv', [str(a) for a in args])
-            return runpy.run_path(str(args[0]))['main']()
+            return run_main(runpy.run_path(str(args[0]))['main'])
 
     def call(self, command, log, device):
         steps.append((log.parent.parent.name, log.parent.name, log.stem))
