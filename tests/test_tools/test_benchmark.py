@@ -93,6 +93,26 @@ def test_each_is_compared_in_its_own_precision(tool, config, monkeypatch):
     assert seen == [('tf32', True), ('fp32', False)] * 2
 
 
+def test_a_compiled_model_is_not_compiled_again(tool, config, monkeypatch):
+    """Its parts are not watched: each would break the graph."""
+    measuring, runs = tool('benchmarking.measuring'), []
+
+    class Compiled:
+        parts, model = {}, nn.Module()
+
+        def __init__(self, spec):
+            pass
+
+        def run(self):
+            runs.append(1)
+
+    monkeypatch.setattr(measuring, 'Subject', Compiled)
+    out = measuring.measure(spec(tool, config, 'fp32+compile'), 3,
+                            torch.get_num_threads())
+    assert out['parts'] == {} and out['flops'] is None
+    assert len(runs) == 2 + 3  # compiles, warms up, is measured
+
+
 def test_training_is_compared_by_time_alone(tool, config, capsys):
     """Every way of attention draws its own dropout."""
     out = tool('benchmarking.measuring').compare(

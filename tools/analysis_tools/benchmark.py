@@ -182,10 +182,12 @@ def print_rows(specs: List[Spec], report: Report,
             cells += [gib(row['live_bytes']), f"{row['flops'] / 1e12:.3f}",
                       f'{share:.1%}']
         table.row(*spec.cells, *cells)
-        parts.append('- {}, {}, {} x {}, batch {}, {}: '.format(*spec.cells) +
-                     ', '.join(f'{n} {s:.3f}'
-                               for n, s in row['parts'].items()))
-    print('\nSeconds of parts:\n', *parts, sep='\n')
+        if row['parts']:
+            own = (f'{n} {s:.3f}' for n, s in row['parts'].items())
+            parts.append('- {}, {}, {} x {}, batch {}, {}: '.format(
+                *spec.cells) + ', '.join(own))
+    if parts:
+        print('\nSeconds of parts:\n', *parts, sep='\n')
 
 
 def print_compared(specs: List[Spec], report: Report,

@@ -168,7 +168,8 @@ def measure(spec: Spec, rounds: int, threads: int) -> dict:
     """Everything about one subject; meant for a process of its own.
 
     Parts are told by waiting for the device, which costs time on a GPU: they
-    get a round of their own.
+    get a round of their own.  A compiled model has none: watched, all of it
+    would be compiled again.
 
     Returns:
         dict: 'seconds' (median), 'rounds', 'parts', 'peak_bytes' and, unless
@@ -187,8 +188,10 @@ def measure(spec: Spec, rounds: int, threads: int) -> dict:
             torch.cuda.reset_peak_memory_stats(spec.device)
         times = [timed(subject.run, spec.device)[1] for _ in range(rounds)]
         peak = peak_bytes(spec.device)
-        with part_times(subject, spec.device) as parts:
-            subject.run()
+        parts = {}
+        if 'compile' not in spec.options:
+            with part_times(subject, spec.device) as parts:
+                subject.run()
     except (torch.OutOfMemoryError, MemoryError) as e:
         return dict(error=f'out of memory: {str(e)[:200]}')
     return dict(seconds=float(np.median(times)), rounds=times,
