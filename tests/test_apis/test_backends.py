@@ -52,6 +52,14 @@ def graph(export, model, tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope='module')
+def lifted_graph(export, model, tmp_path_factory):
+    pytest.importorskip('onnxscript')
+    path = str(tmp_path_factory.mktemp('lifted') / 'backbone.onnx')
+    export['export_backbone'](model, (4, 64, 96), path, 'openvino')
+    return path
+
+
 @pytest.fixture(params=['onnxruntime', 'openvino'])
 def backend(request):
     pytest.importorskip(request.param)
@@ -86,15 +94,30 @@ def test_a_batch_of_any_shape(export, model, graph, backend, durations, sizes):
     assert not found.features[1, durations[1]:].any()
 
 
+def test_no_map_is_transposed_for_openvino(model, lifted_graph, backend):
+    import onnx
+    kinds = [node.op_type for node in onnx.load(lifted_graph).graph.node]
+    assert 'Conv' in kinds and 'Transpose' not in kinds
+    batch = make_batch(durations=(5, 3), sizes=((32, 64), (40, 32)),
+                       spans=((0, 1), (0, 1)))
+    wanted = features(model, model.backbone, batch).features
+    graph = GraphBackbone(backend, lifted_graph, 1)
+    found = features(model, graph, batch).features
+    for i, length in enumerate((5, 3)):
+        torch.testing.assert_close(
+            found[i, :length], wanted[i, :length], rtol=1e-4,
+            atol=1e-4 * float(wanted[i, :length].abs().max()))
+
+
 def test_the_tool_compares_and_writes(export, model, graph, tmp_path, capsys,
                                       monkeypatch):
     from argparse import Namespace
     args = Namespace(out=str(tmp_path / 'b.onnx'), shape=(4, 40, 70),
-                     tolerance=1e-4)
+                     tolerance=1e-4, engine='openvino')
     one = export['export_backbone_file']
 
-    def copied(model, shape, path):
-        assert shape == (4, 64, 96)
+    def copied(model, shape, path, engine):
+        assert shape == (4, 64, 96) and engine == 'openvino'
         Path(path).write_bytes(Path(graph).read_bytes())
 
     monkeypatch.setitem(one.__globals__, 'export_backbone', copied)

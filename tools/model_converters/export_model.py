@@ -18,7 +18,9 @@ outside: ``--with-tokenizer`` lays the tokenizer's files beside the graph.
 ``--part backbone`` writes the backbone alone, from normalised and padded
 frames, ``video``, (1, 3, T, H, W), float32, to its maps: what
 ``STVGInferencer(backend='onnxruntime', graph='out.onnx')`` runs, and what
-``quantize_model.py`` takes.
+``quantize_model.py`` takes.  Every engine runs every graph; with ``--engine
+openvino`` CoSTA's is written without transposed maps, which OpenVINO runs
+faster, and ONNX Runtime slower.
 
 A graph of ``torch.export`` takes videos of one shape, with ``--dynamic``
 those of any shape, as ONNX does: two frames or more, larger than one
@@ -40,6 +42,7 @@ from costa_mm.apis.backends import BACKENDS, GraphBackbone
 from costa_mm.cli.running import run_main
 from costa_mm.engine.checkpoint_io import build_trained, read_checkpoint
 from costa_mm.engine.config import load_config
+from costa_mm.models.backbones import CollaborativeResNet, work_on_videos
 from costa_mm.models.text_encoders import TextTokens
 from costa_mm.structures import TubeDataSample, VideoBatch
 from costa_mm.utils.files import atomic_path
@@ -67,6 +70,9 @@ def parse_args() -> argparse.Namespace:
                         help='a .pt2 for videos and sentences of any size')
     parser.add_argument('--part', choices=('model', 'backbone'),
                         default='model', help='what is exported')
+    parser.add_argument('--engine', choices=tuple(BACKENDS),
+                        default='onnxruntime', help='whose taste counts for '
+                        'the backbone')
     parser.add_argument('--tolerance', type=float, default=1e-4,
                         help='greatest allowed difference to eager')
     parser.add_argument('--with-tokenizer', action='store_true',
@@ -269,13 +275,17 @@ def named_maps(backbone: nn.Module, video: Tensor) -> Dict[str, Tensor]:
 
 
 @torch.no_grad()
-def export_backbone(model: nn.Module, shape: Sequence[int],
-                    path: str) -> List[str]:
+def export_backbone(model: nn.Module,
+                    shape: Sequence[int],
+                    path: str,
+                    engine: str = 'onnxruntime') -> List[str]:
     """Write the backbone as ONNX for any T, H and W; returns its outputs.
 
     ``shape`` is that of the padded video that it is traced on.
     """
     backbone = model.backbone
+    if engine == 'openvino' and isinstance(backbone, CollaborativeResNet):
+        backbone = work_on_videos(backbone)
     backbone.frame_chunk = None  # it would count the frames
     video = torch.zeros(1, 3, *shape)
     names = list(named_maps(backbone, video))
@@ -312,7 +322,8 @@ def export_backbone_file(model: nn.Module, args: argparse.Namespace) -> None:
                          '.onnx')
     divisor = max(model.data_preprocessor.pad_size_divisor, 32)
     with atomic_path(args.out) as part:
-        export_backbone(model, _padded(args.shape, divisor), part)
+        export_backbone(model, _padded(args.shape, divisor), part,
+                        args.engine)
         shapes = [_padded(shape, divisor)
                   for shape in other_shapes(args.shape, divisor)]
         for name in filter(importlib.util.find_spec, BACKENDS):

@@ -105,6 +105,7 @@ class CollaborativeResNet(BaseModule):
                 MODELS.build({
                     **connection, 'channels': c
                 }) for c in self.stage_channels)
+        self.lifted = False  # the 2D pathway takes videos: work_on_videos()
         self._layouts = {}
         for name in ('spatial', 'temporal'):
             pathway = getattr(self, name)
@@ -215,6 +216,8 @@ class CollaborativeResNet(BaseModule):
         """x_1 .. x_4 of every frame, each (N, C_l, T, H_l, W_l)."""
         if self.spatial is None:
             return []
+        if self.lifted:
+            return list(self.spatial(x))
         num, _, length = x.shape[:3]
         frames = x.transpose(1, 2).flatten(0, 1)  # (N * T, 3, H, W)
         frames = self._lay_out(frames, 'spatial')
