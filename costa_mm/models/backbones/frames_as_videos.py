@@ -47,12 +47,18 @@ class FrameGroupNorm(nn.GroupNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (N, C, T, h, w) over the groups' channels, h and w."""
+        # by moments of channels: groups of maps would be one more copy
+        mean, square = (self._of_groups(y.mean((3, 4), keepdim=True))
+                        for y in (x, x * x))
+        spread = (square - mean * mean).clamp(min=0)
         shape = (-1, 1, 1, 1)
-        groups = x.unflatten(1, (self.num_groups, -1))
-        groups = groups - groups.mean((2, 4, 5), keepdim=True)
-        spread = (groups * groups).mean((2, 4, 5), keepdim=True)
-        x = (groups * torch.rsqrt(spread + self.eps)).flatten(1, 2)
-        return x * self.weight.view(shape) + self.bias.view(shape)
+        scale = torch.rsqrt(spread + self.eps) * self.weight.view(shape)
+        return x * scale + (self.bias.view(shape) - mean * scale)
+
+    def _of_groups(self, moments: Tensor) -> Tensor:
+        """Means over the channels of each group, (N, C, T, 1, 1)."""
+        groups = moments.unflatten(1, (self.num_groups, -1))
+        return groups.mean(2, keepdim=True).expand_as(groups).flatten(1, 2)
 
 
 def work_on_videos(backbone: CollaborativeResNet) -> CollaborativeResNet:
