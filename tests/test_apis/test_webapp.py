@@ -120,12 +120,13 @@ def test_upload_two_sentences_and_download(page, video, colour_finder):
          '3.00 s\nframes 0 to 29', '0.05']]
     assert page.locator('#timelines .timeline').count() == 3
     assert page.locator('#timelines .timeline.absent').count() == 1
+    page.wait_for_selector('#output-video')
     above = page.evaluate(  # the short answer first
         "document.querySelector('#table').getBoundingClientRect().bottom <= "
         "document.querySelector('#output-video').getBoundingClientRect().top")
     assert above
     page.wait_for_function(
-        "document.querySelector('#output-video video').readyState >= 2")
+        "document.querySelector('#output-video video')?.readyState >= 2")
     seconds = page.evaluate(
         "document.querySelector('#output-video video').duration")
     assert seconds == pytest.approx(3.0, abs=0.2)
@@ -147,7 +148,7 @@ def test_a_click_or_a_drag_in_a_timeline_seeks(page, video):
     ask(page, video, RED)
     page.wait_for_selector('#timelines .lanes')
     page.wait_for_function(
-        "document.querySelector('#output-video video').readyState >= 2")
+        "document.querySelector('#output-video video')?.readyState >= 2")
 
     def now():
         page.wait_for_timeout(300)
