@@ -1,18 +1,16 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """How good an answer the proposals allow."""
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, List, Optional, Sequence
 
 import numpy as np
-from mmengine.dist import (broadcast_object_list, collect_results,
-                           get_world_size, is_main_process)
-from mmengine.evaluator import BaseMetric
 
 from costa_mm.registry import METRICS
 from .functional import box_iou
+from .sample_metric import SampleMetric
 
 
 @METRICS.register_module()
-class ProposalRecall(BaseMetric):
+class ProposalRecall(SampleMetric):
     """What a method that only picks among proposals can reach.
 
     The overlap of a proposal is its mean IoU with the true box over the
@@ -75,18 +73,10 @@ class ProposalRecall(BaseMetric):
                 self.results.append(
                     (name, max(overlaps, default=0.), int(there.any(0).sum())))
 
-    def evaluate(self, size: int) -> Dict[str, float]:
-        """Figures over the samples of all processes, each counted once."""
-        parts = collect_results([self.results], get_world_size(),
-                                self.collect_device, self.collect_dir)
-        metrics: List[Optional[dict]] = [None]
-        if is_main_process():
-            found = {r[0]: r for part in parts for r in part}
-            values = self.compute_metrics(list(found.values()))
-            metrics = [{f'{self.prefix}/{k}': v for k, v in values.items()}]
-        broadcast_object_list(metrics)
-        self.results.clear()
-        return metrics[0]
+    def merge(self, parts: Sequence[List[tuple]], size: int) -> List[tuple]:
+        """See :class:`SampleMetric`; samples that do not count are left out.
+        """
+        return list({r[0]: r for part in parts for r in part}.values())
 
     def compute_metrics(self, results: List[tuple]) -> dict:
         """See the class."""

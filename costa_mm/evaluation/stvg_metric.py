@@ -3,9 +3,6 @@
 import logging
 from typing import Any, Dict, List, Optional, Sequence
 
-from mmengine.dist import (broadcast_object_list, collect_results,
-                           get_world_size, is_main_process)
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from costa_mm.registry import METRICS
@@ -14,10 +11,11 @@ from .formats import get_format
 from .protocols import Protocols, get_protocols
 from .report import (SampleRecord, evaluate_sample, factor_table,
                      group_by_factor, means, metric_lines)
+from .sample_metric import SampleMetric
 
 
 @METRICS.register_module()
-class STVGMetric(BaseMetric):
+class STVGMetric(SampleMetric):
     """Metrics of spatio-temporal video grounding.
 
     Names in the result, after the prefix ``stvg/``:
@@ -151,36 +149,25 @@ class STVGMetric(BaseMetric):
             _describe(record, pred, sample)
         return record
 
+    def merge(self, parts: Sequence[List[SampleRecord]],
+              size: int) -> List[SampleRecord]:
+        """See :class:`SampleMetric`; tells how many samples are missing."""
+        records = merge_records(parts)
+        if len(records) < size:
+            print_log(
+                f'STVGMetric: {size - len(records)} of {size} samples were '
+                'not evaluated (the dataset skipped them); the means are '
+                f'over {len(records)}',
+                logger='current',
+                level=logging.WARNING)
+        return records
+
     def evaluate(self, size: int) -> Dict[str, float]:
-        """Merge the records of all processes and compute the metrics.
-
-        Args:
-            size (int): Length of the dataset; only used to say how many
-                samples are missing.
-
-        Returns:
-            dict[str, float]: The same on every process.
+        """See :class:`SampleMetric`; the next run writes a file of its own.
         """
-        # One item per process: mmengine trims a flat list by position, which
-        # drops samples as soon as one process has skipped one.
-        parts = collect_results([self.results], get_world_size(),
-                                self.collect_device, self.collect_dir)
-        metrics: List[Optional[dict]] = [None]
-        if is_main_process():
-            records = merge_records(parts)
-            if len(records) < size:
-                print_log(
-                    f'STVGMetric: {size - len(records)} of {size} samples '
-                    'were not evaluated (the dataset skipped them); the '
-                    f'means are over {len(records)}',
-                    logger='current',
-                    level=logging.WARNING)
-            values = self.compute_metrics(records)
-            metrics = [{f'{self.prefix}/{k}': v for k, v in values.items()}]
-        broadcast_object_list(metrics)
-        self.results.clear()
+        metrics = super().evaluate(size)
         self._file = get_format(self.format)
-        return metrics[0]
+        return metrics
 
     def compute_metrics(self, results: List[SampleRecord]) -> dict:
         """Write the files and compute the metrics.

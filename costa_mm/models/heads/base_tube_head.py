@@ -13,6 +13,7 @@ from costa_mm.structures import FusedMemory, TubeDataSample, TubeOutputs
 from ..utils.tube_decoding import DecodingConfig, SampledTube, decode_tubes
 from .targets import TubeTargets, collect_targets
 
+PADDED_LOGIT = -1e4  # of what only fills a batch up; softmax gives it 0
 _TARGETS = 'targets.'
 # equal to the last bit, and the device is not waited for
 _WAITLESS = {'mmdet.GIoULoss': 'costa_mm.GIoULoss'}

@@ -12,11 +12,9 @@ from costa_mm.structures import FusedMemory, TubeDataSample, TubeOutputs
 from ..layers.region_pooling import grid_size
 from ..utils.tube_decoding import DecodingConfig, SampledTube, to_source_span
 from .anchor_spans import AnchorSpans, round_spans, span_logits_of
-from .base_tube_head import BaseTubeHead
+from .base_tube_head import PADDED_LOGIT, BaseTubeHead
 from .center_maps import CenterMaps, center_targets, decode_centers, double
 from .targets import TubeTargets, image_sizes, pixel_sizes
-
-_LOW = -1e4  # logit of a padded cell
 
 
 @MODELS.register_module()
@@ -162,7 +160,7 @@ class STVGBertHead(BaseTubeHead):
         maps = self.size_maps(cells, mask)
         for _ in self.heat_maps.ups:
             mask = double(mask)
-        heatmap = heatmap.masked_fill(mask[:, None], _LOW)
+        heatmap = heatmap.masked_fill(mask[:, None], PADDED_LOGIT)
         return heatmap, maps['size'], maps['offset']
 
     def extent(self, cell_mask: Tensor) -> Tensor:

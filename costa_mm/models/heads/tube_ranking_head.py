@@ -14,10 +14,8 @@ from ..layers import xavier_matrices
 from ..losses.giou_loss import paired_iou
 from ..utils.tube_decoding import (DecodingConfig, SampledTube, densify_boxes,
                                    to_source_span)
-from .base_tube_head import BaseTubeHead
+from .base_tube_head import PADDED_LOGIT, BaseTubeHead
 from .targets import TubeTargets, image_sizes, pixel_sizes
-
-_LOW = -1e4  # logit of a padded tube
 
 
 def tube_overlaps(boxes: Tensor, there: Tensor, true: Tensor,
@@ -84,7 +82,7 @@ class TubeRankingHead(BaseTubeHead):
                 targets: Optional[TubeTargets] = None) -> TubeOutputs:
         """Run the layers; see :class:`BaseTubeHead`."""
         match = self.match_head(memory.extras['tube_cls']).squeeze(-1).float()
-        match = match.masked_fill(memory.mask, _LOW)
+        match = match.masked_fill(memory.mask, PADDED_LOGIT)
         best = match if targets is None else targets.extras['overlaps']
         best = best.argmax(1)  # (B, )
 

@@ -1,0 +1,48 @@
+# Copyright (c) costa_mm authors. All rights reserved.
+"""Metrics over the samples of all processes, each counted once."""
+from typing import Any, Dict, List, Optional, Sequence
+
+from mmengine.dist import (broadcast_object_list, collect_results,
+                           get_world_size, is_main_process)
+from mmengine.evaluator import BaseMetric
+
+
+class SampleMetric(BaseMetric):
+    """A metric whose results are merged by sample, not cut by position.
+
+    MMEngine's trims a flat list by position, which drops samples as soon as
+    one process has skipped one.
+    """
+
+    def merge(self, parts: Sequence[list], size: int) -> list:
+        """Every sample once.
+
+        Args:
+            parts (Sequence[list]): What :meth:`process` has noted in each
+                process.
+            size (int): Length of the dataset.
+
+        Returns:
+            list: For ``compute_metrics``.
+        """
+        raise NotImplementedError
+
+    def evaluate(self, size: int) -> Dict[str, float]:
+        """Merge what all processes have noted and compute the metrics.
+
+        Args:
+            size (int): Length of the dataset.
+
+        Returns:
+            dict[str, float]: With the prefix, the same on every process.
+        """
+        parts: List[Any] = collect_results(
+            [self.results], get_world_size(), self.collect_device,
+            self.collect_dir)
+        metrics: List[Optional[dict]] = [None]
+        if is_main_process():
+            values = self.compute_metrics(self.merge(parts, size))
+            metrics = [{f'{self.prefix}/{k}': v for k, v in values.items()}]
+        broadcast_object_list(metrics)
+        self.results.clear()
+        return metrics[0]
