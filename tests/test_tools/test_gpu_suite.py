@@ -124,7 +124,7 @@ def test_a_stage_is_cut_off_in_time(tmp_path, option):
 
 
 def test_tests_that_are_cut_off_are_reported(tmp_path):
-    (tmp_path / 'conftest.py').touch()
+    (tmp_path / 'pytest.ini').write_text('[pytest]')  # names begin here
     (tmp_path / 'test_slow.py').write_text(
         'import time\n\n\ndef test_quick():\n    assert 0\n\n\n'
         'def test_slow():\n    time.sleep(50)\n')
