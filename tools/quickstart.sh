@@ -93,13 +93,13 @@ for number in 0 1 2; do
 print(json.load(open(sys.argv[1]))[os.path.basename(sys.argv[2])]["caption"])' \
         "$DATA/test.json" "$TEST_VIDEO")
     "$PYTHON" demo/stvg_demo.py "$TEST_VIDEO" "$TEST_SENTENCE" \
-        --config "$CONFIG" --checkpoint "$CHECKPOINT" --out-dir "$WORK/demo"
+        --model "$CONFIG" --weights "$CHECKPOINT" --out-dir "$WORK/demo"
 done
 if [ -n "$VIDEO" ]; then
     echo "(the model has only ever seen moving shapes; expect no more than" \
         "a demonstration)"
-    "$PYTHON" demo/stvg_demo.py "$VIDEO" "$SENTENCE" --config "$CONFIG" \
-        --checkpoint "$CHECKPOINT" --out-dir "$WORK/demo_yours"
+    "$PYTHON" demo/stvg_demo.py "$VIDEO" "$SENTENCE" --model "$CONFIG" \
+        --weights "$CHECKPOINT" --out-dir "$WORK/demo_yours"
 fi
 
 step "results"
