@@ -43,8 +43,8 @@ def parse_args() -> argparse.Namespace:
 def read_rows(path: str) -> List[dict]:
     """A row per sentence; those of a video stand together."""
     return [
-        dict(video=os.path.abspath(request.path) if os.path.exists(
-            request.path) else request.path, sentence=sentence)
+        dict(video=os.path.abspath(request.place) if os.path.exists(
+            request.place) else request.place, sentence=sentence)
         for request in read_list(path) for sentence in request.sentences
     ]
 

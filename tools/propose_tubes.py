@@ -7,17 +7,17 @@ import argparse
 import os
 import sys
 from functools import partial
-from typing import List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence
 
-from costa_mm.apis.inputs import list_videos
+from costa_mm.apis.inputs import list_videos, name_requests
 from costa_mm.apis.jobs import read_list
+from costa_mm.apis.sources import VideoRequest
 from costa_mm.cli.running import run_main
 from costa_mm.proposals import TubeProposer
 from costa_mm.structures import proposal_path
 from costa_mm.utils.files import check_folder
 from costa_mm.utils.parallel import run_parallel
 
-Task = Tuple[str, Tuple[str, ...]]  # a video and its sentences
 # categories of COCO that no object has
 COCO_GAPS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83, 91)
 
@@ -83,14 +83,14 @@ def detector_config(args: argparse.Namespace) -> dict:
                 model_name=args.transformers, **common)
 
 
-def propose(task: Task, proposer: TubeProposer, out_dir: str) -> str:
+def propose(request: VideoRequest, proposer: TubeProposer,
+            out_dir: str) -> str:
     """Write the proposals of one video; what was wrong, or ''."""
-    video, sentences = task
     try:
-        proposals = proposer.propose(video, sentences)
+        proposals = proposer.propose(request.fetch(), request.sentences)
     except (OSError, ValueError) as e:
-        return f'{video}: {e}'
-    proposals.save(proposal_path(out_dir, video))
+        return f'{request.place}: {e}'
+    proposals.save(proposal_path(out_dir, request.path))
     return ''
 
 
@@ -103,10 +103,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     args = parse_args(argv)
     try:
         check_folder('--out-dir', args.out_dir)
-        tasks: List[Task] = [
-            (request.path, request.sentences)
-            for request in (read_list(args.list) if args.list else ())
-        ] or [(video, ()) for video in list_videos(args.videos)]
+        requests = read_list(args.list) if args.list else name_requests(
+            (video, ()) for video in list_videos(args.videos))
         proposer = TubeProposer(
             detector_config(args), fps=args.fps, batch_size=args.batch_size,
             max_tubes=args.max_tubes, max_gap=args.max_gap)
@@ -114,15 +112,16 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except (OSError, TypeError, ValueError) as e:
         print(f'{type(e).__name__}: {e}', file=sys.stderr)
         return 1
-    left = [task for task in tasks if args.overwrite or not os.path.exists(
-        proposal_path(args.out_dir, task[0]))]
+    left = [r for r in requests if args.overwrite or not os.path.exists(
+        proposal_path(args.out_dir, r.path))]
     wrong = [text for text in run_parallel(
         partial(propose, proposer=proposer, out_dir=args.out_dir), left,
         min(args.workers, max(len(left), 1)), 'videos') if text]
     for text in wrong:
         print(text, file=sys.stderr)
-    print(f'{len(tasks) - len(wrong)} of {len(tasks)} videos have proposals, '
-          f'{len(left) - len(wrong)} of them new: {args.out_dir}')
+    total, made = len(requests), len(left) - len(wrong)
+    print(f'{total - len(wrong)} of {total} videos have proposals, '
+          f'{made} of them new: {args.out_dir}')
     return 1 if wrong else 0
 
 

@@ -77,6 +77,20 @@ class VideoRequest:
         """Its address or path, as it was asked for."""
         return self.address or self.path
 
+    def fetch(self) -> str:
+        """Make sure that the file is there; what stands behind an address
+        is fetched.
+
+        Returns:
+            str: Its path.
+
+        Raises:
+            OSError: If there is no such video.
+        """
+        if self.problem is not None:
+            raise self.problem
+        return fetch_video(self.address) if self.address else self.path
+
     def sample_id(self, index: int) -> str:
         """Id of a sentence, unique in a call, good as a file name."""
         return f'{self.name}_{index}' if len(self.sentences) > 1 else self.name
@@ -142,12 +156,9 @@ def open_source(request: VideoRequest,
     Raises:
         OSError, ValueError: If a file is no video that can be decoded.
     """
-    if request.problem is not None:
-        raise request.problem
+    request.fetch()
     if request.frames is not None:
         reader = ArrayReader(request.frames, fps)
-    if request.address is not None:
-        fetch_video(request.address)
     info = _probe(reader, request.path)
     seconds = reader.times(request.path)[:info.num_frames + 1] \
         if info.fps else None

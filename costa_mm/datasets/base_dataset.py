@@ -210,15 +210,15 @@ class BaseSTVGDataset(BaseDataset):
         """
         repeats: List[RepeatedKeys] = []
         data = self.read_file(self.ann_file, repeats)
-        self.problems = Problems(f'correct it; the format is {self.EXPECTED}')
+        self.problems = Problems()
         form = self
         if STVGFormat.matches(data):
             form = STVGFormat(self.problems)
-            self.problems.fix = f'correct it; the format is {form.EXPECTED}'
         elif not self.matches(data):
             raise SchemaError(
                 f'{self.ann_file}: expected {self.EXPECTED}, not '
                 f'{short(data)}')
+        self.problems.fix = f'correct it; the format is {form.EXPECTED}'
         annotations, self._broken = parse_entries(form, data, self.problems,
                                                   bool(repeats))
         if form is self:

@@ -20,10 +20,9 @@ __all__ = [
     'PROTOCOLS', 'ProposalRecall', 'RESULT_FORMATS', 'STVGMetric',
     'SampleMetric', 'SampleRecord', 'Scores', 'TrivialPrior', 'TubeFile',
     'bootstrap_interval', 'box_iou', 'boxes_at', 'compare_records',
-    'comparison_table', 'diagnose',
-    'error_split', 'evaluate_sample', 'evaluate_tubes', 'evaluation_report',
-    'factor_table', 'fit_trivial', 'get_format', 'get_protocol', 'jump_rate',
-    'main_error', 'metric_lines', 'proposal_overlaps', 'span_iou',
-    'span_overlap', 'subsample', 'summarize', 'trivial_predictions',
-    'true_tubes'
+    'comparison_table', 'diagnose', 'error_split', 'evaluate_sample',
+    'evaluate_tubes', 'evaluation_report', 'factor_table', 'fit_trivial',
+    'get_format', 'get_protocol', 'jump_rate', 'main_error', 'metric_lines',
+    'proposal_overlaps', 'span_iou', 'span_overlap', 'subsample', 'summarize',
+    'trivial_predictions', 'true_tubes'
 ]

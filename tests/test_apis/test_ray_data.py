@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import runpy
 import signal
 import sys
 from collections import Counter
@@ -30,6 +31,18 @@ def batch(*rows):
     videos, sentences = zip(*rows)
     return dict(video=np.array([str(v) for v in videos]),
                 sentence=np.array(sentences), key=np.arange(len(rows)))
+
+
+def test_rows_of_a_list(video, tmp_path):
+    demo = Path(__file__).resolve().parents[2] / 'demo' / 'ray_data_demo.py'
+    address = 'https://example.org/a.mp4'  # for the workers to fetch
+    path = tmp_path / 'list.jsonl'
+    path.write_text('\n'.join(
+        json.dumps(dict(video=v, sentences=[RED, GREEN]))
+        for v in (str(video), address)))
+    rows = runpy.run_path(str(demo))['read_rows'](str(path))
+    assert [(r['video'], r['sentence']) for r in rows] == [
+        (v, s) for v in (str(video), address) for s in (RED, GREEN)]
 
 
 def test_rows_keep_their_order_and_videos_are_decoded_once(ground, video,

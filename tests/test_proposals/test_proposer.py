@@ -2,8 +2,10 @@
 """From detections to proposals in a file, and on to the batch."""
 import json
 import runpy
+from contextlib import closing
 from pathlib import Path
 
+import huggingface_hub.constants
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from costa_mm.models.data_preprocessors import STVGDataPreprocessor
 from costa_mm.proposals import GivenDetections, TubeProposer
 from costa_mm.structures import TubeProposals, load_proposals, proposal_path
 from costa_mm.visualization import write_video
+from tests.test_weights.server import FileServer
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'propose_tubes.py'
 
@@ -89,6 +92,27 @@ def test_tool(video, detections, tmp_path, capsys):
     assert main([*words[:1], '--transformers', 'no/such-model', '--out-dir',
                  str(out)]) == 1
     assert 'no/such-model' in capsys.readouterr().err
+
+
+def test_videos_at_addresses(video, detections, tmp_path, capsys,
+                             monkeypatch):
+    monkeypatch.setenv('COSTA_MM_HOME', str(tmp_path / 'home'))
+    monkeypatch.setattr(huggingface_hub.constants, 'HF_HUB_OFFLINE', False)
+    main = runpy.run_path(str(TOOL))['main']
+    data = Path(video).read_bytes()
+    with closing(FileServer({'/clip.mp4': data})) as server:
+        path, out = tmp_path / 'list.jsonl', tmp_path / 'out'
+        urls = [f'{server.url}/{name}.mp4' for name in ('clip', 'none')]
+        path.write_text('\n'.join(
+            json.dumps(dict(video=url, sentence='a dog')) for url in urls))
+        words = ['--detections', detections, '--out-dir', str(out)]
+        assert main(['--list', str(path), *words]) == 1
+        shown = capsys.readouterr()
+        assert urls[1] in shown.err and '1 of 2 videos have' in shown.out
+        assert main([urls[0], *words]) == 0  # found, and not proposed again
+        assert '0 of them new' in capsys.readouterr().out
+        assert load_proposals(out / 'clip.tubes.npz').labels == ('dog', 'cup')
+        assert server.fetched('/clip.mp4') == 1
 
 
 def test_bad_detections(tmp_path):

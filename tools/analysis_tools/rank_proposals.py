@@ -42,7 +42,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 def ground(inferencer: STVGInferencer, requests: List[VideoRequest],
            sentences: Sequence[str]) -> Tubes:
     """Tubes by the names of the videos."""
-    found = inferencer.stream([r.path for r in requests],
+    found = inferencer.stream([r.place for r in requests],
                               [[s] for s in sentences])
     return {r.name: result.tube for r, result in zip(requests, found)}
 

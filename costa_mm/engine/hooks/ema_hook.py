@@ -85,19 +85,14 @@ class STVGEMAHook(EMAHook):
         if not isinstance(self.ema_model, ShardedEMA):
             super().after_load_checkpoint(runner, checkpoint)
             return
-        if 'ema_state_dict' not in checkpoint:
+        self.ema_model.load_whole(self.src_model, checkpoint['state_dict'])
+        if 'ema_state_dict' in checkpoint:
+            self.ema_model.steps.copy_(checkpoint['ema_state_dict']['steps'])
+            self._swap_ema_state_dict(checkpoint)
+        else:
             runner.logger.warning(
                 'the checkpoint holds no averages: they begin with its '
                 'weights')
-            self.ema_model.load_whole(self.src_model,
-                                      checkpoint['state_dict'])
-            return
-        self._swap_ema_state_dict(checkpoint)
-        averages = dict(checkpoint['ema_state_dict'])
-        self.ema_model.steps.copy_(averages.pop('steps'))
-        self.ema_model.load_whole(
-            self.src_model,
-            {k[len('module.'):]: v for k, v in averages.items()})
 
     def _swap_ema_parameters(self) -> None:
         if isinstance(self.ema_model, ShardedEMA):
