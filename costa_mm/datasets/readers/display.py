@@ -1,9 +1,12 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """What a player makes of a stored picture: stream, orientation, shape."""
-from typing import Optional, Tuple
+from typing import List, Optional, Tuple
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
+
+from costa_mm.compat import pixel_conversion_options
 
 #: Aspect ratios of pixels nearer to 1 than this count as square.
 SQUARE = 0.01
@@ -101,3 +104,29 @@ def upright(image: np.ndarray, matrix: Optional[np.ndarray]) -> np.ndarray:
     if matrix[1, 1] < 0:
         image = image[::-1]
     return image
+
+
+class Screen:
+    """Shows pictures of one stream: RGB, upright, with square pixels.
+
+    Args:
+        stream (av.VideoStream): The stream.
+        num_threads (int): Threads that convert; 0 for one per CPU.
+    """
+
+    def __init__(self, stream: 'av.VideoStream', num_threads: int) -> None:
+        self.aspect = pixel_aspect(stream)
+        self._reformatter = VideoReformatter()
+        self._options = pixel_conversion_options(num_threads)
+        self._matrix: List[Optional[np.ndarray]] = []
+
+    def show(self, frame: 'av.VideoFrame') -> np.ndarray:
+        """A decoded picture as (H, W, 3), uint8."""
+        height, width = square_shape(frame.height, frame.width, self.aspect)
+        image = self._reformatter.reformat(
+            frame, width=width, height=height, format='rgb24',
+            **self._options).to_ndarray()
+        # once: a frame whose side data was read waits for garbage collection
+        if not self._matrix:
+            self._matrix.append(display_matrix(frame))
+        return upright(image, self._matrix[0])

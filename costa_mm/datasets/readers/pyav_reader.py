@@ -8,14 +8,11 @@ from typing import Iterator, List, Optional, Set
 import av
 import numpy as np
 from av.video.frame import PictureType
-from av.video.reformatter import VideoReformatter
 
-from costa_mm.compat import pixel_conversion_options
 from costa_mm.registry import TRANSFORMS
 from .base import (BaseVideoReader, BehindEndError, Clip, VideoInfo,
                    VideoReadError, unreadable)
-from .display import (display_matrix, pixel_aspect, shown_stream, square_shape,
-                      upright)
+from .display import Screen, shown_stream
 from .frame_index import (FrameIndex, Packets, Timeline, index_from_frames,
                           index_from_packets, timeline)
 from .h264 import is_disposable, nal_prefix
@@ -56,8 +53,6 @@ class PyAVVideo:
         self.path = path
         self.num_threads = num_threads
         self.accept_truncated = accept_truncated
-        self._reformatter = VideoReformatter()
-        self._conversion = pixel_conversion_options(num_threads)
         self.container = None
         stat = os.stat(path)
         self._index: List[FrameIndex] = _remembered(
@@ -89,8 +84,7 @@ class PyAVVideo:
         context.thread_count = self.num_threads
         if self.num_threads != 1:  # slices alone rarely give any work
             self.stream.thread_type = 'FRAME'
-        self.aspect = pixel_aspect(self.stream)
-        self._matrix = []
+        self.screen = Screen(self.stream, self.num_threads)
         self._begun = False
 
     def __enter__(self) -> 'PyAVVideo':
@@ -188,7 +182,7 @@ class PyAVVideo:
 
     def all_frames(self) -> Iterator[np.ndarray]:
         """All frames in order, decoded once."""
-        return map(self._to_rgb, self.decode_all())
+        return map(self.screen.show, self.decode_all())
 
     def _checked_index(self, ids: np.ndarray) -> FrameIndex:
         index, last = self.index(), int(ids.max())
@@ -246,7 +240,7 @@ class PyAVVideo:
                     index, frame):
                 return False
             if frame.pts in wanted:
-                clip.put(wanted.pop(frame.pts), self._to_rgb(frame))
+                clip.put(wanted.pop(frame.pts), self.screen.show(frame))
             if not wanted:
                 return True
             at += 1
@@ -268,7 +262,7 @@ class PyAVVideo:
         last, count = max(numbers), 0
         for count, frame in enumerate(self.decode_all(), 1):
             if count - 1 in numbers:
-                clip.put(count - 1, self._to_rgb(frame))
+                clip.put(count - 1, self.screen.show(frame))
             if count > last:
                 return
         raise BehindEndError(self.path, last, count)
@@ -338,17 +332,7 @@ class PyAVVideo:
         raise unreadable(self.path, error)
 
     def _checksum(self, frame: 'av.VideoFrame') -> int:
-        return zlib.crc32(np.ascontiguousarray(self._to_rgb(frame)))
-
-    def _to_rgb(self, frame: 'av.VideoFrame') -> np.ndarray:
-        height, width = square_shape(frame.height, frame.width, self.aspect)
-        image = self._reformatter.reformat(
-            frame, width=width, height=height, format='rgb24',
-            **self._conversion).to_ndarray()
-        # once: a frame whose side data was read waits for garbage collection
-        if not self._matrix:
-            self._matrix.append(display_matrix(frame))
-        return upright(image, self._matrix[0])
+        return zlib.crc32(np.ascontiguousarray(self.screen.show(frame)))
 
 
 @TRANSFORMS.register_module()
@@ -400,4 +384,4 @@ class PyAVReader(BaseVideoReader):
     def pixel_aspect(self, path: str) -> float:
         """Width over height of a stored pixel."""
         with self._video(path) as video:
-            return video.aspect
+            return video.screen.aspect
