@@ -91,6 +91,17 @@ def test_float32_step_waits_for_nothing(name):
     check_step(name)
 
 
+@pytest.mark.parametrize('name', different_models())
+def test_weights_begin_where_they_lie(name):
+    # a Runner initialises a model that is on its device already
+    model = make(name)
+    places = {n: p.data_ptr() for n, p in model.named_parameters()}
+    model.init_weights()
+    moved = [n for n, p in model.named_parameters()
+             if places.get(n) != p.data_ptr()]
+    assert not moved
+
+
 @pytest.mark.parametrize('name', MIXED)
 def test_mixed_precision_step_waits_for_nothing(name):
     check_step(name, torch.bfloat16)

@@ -3,13 +3,12 @@
 from typing import NamedTuple, Optional, Sequence, Tuple
 
 import torch
-from mmdet.models.layers import inverse_sigmoid
 from mmdet.models.layers.transformer.utils import MLP
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from costa_mm.structures import FusedMemory
-from ..layers import box_sine_embedding
+from ..layers import box_sine_embedding, prior_bias
 from .context import ContextDecoderLayer, ContextGenerator, Selection
 from .stcat_decoder import STCATDecoderLayer
 
@@ -49,8 +48,7 @@ class FrameAnchor(BaseModule):
         nn.init.xavier_uniform_(self.linear.weight)
         if self.prior is not None:
             nn.init.zeros_(self.norm_out.weight)
-            prior = torch.tensor(self.prior, dtype=self.norm_out.bias.dtype)
-            self.norm_out.bias.data = inverse_sigmoid(prior)
+            prior_bias(self.norm_out.bias, self.prior)
 
     def logits(self, cls: Tensor) -> Tensor:
         """Anchors before the sigmoid, (B, T, 4), of c (B, T, C)."""
@@ -135,8 +133,7 @@ class AbsoluteBoxDecoder(BaseModule):
         if self.box_prior is not None:
             last = self.box_head.layers[-1]
             nn.init.zeros_(last.weight)
-            last.bias.data = inverse_sigmoid(
-                torch.tensor(self.box_prior, dtype=last.bias.dtype))
+            prior_bias(last.bias, self.box_prior)
 
     def embed(self, anchors: Tensor, content: Tensor,
               layer: int) -> Tuple[Tensor, Tensor]:

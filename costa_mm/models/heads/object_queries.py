@@ -14,8 +14,8 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
-from ..layers import (ANCHOR_EPS, box_sine_embedding, refine_anchor,
-                      xavier_matrices)
+from ..layers import (ANCHOR_EPS, box_sine_embedding, prior_bias,
+                      refine_anchor, xavier_matrices)
 
 
 class _PositionalQuery(BaseModule):
@@ -64,8 +64,7 @@ class _PositionalQuery(BaseModule):
         if self.prior is not None:
             last = self.theta_s.layers[-1]
             nn.init.zeros_(last.weight)
-            last.bias.data = inverse_sigmoid(
-                torch.tensor(self.prior, dtype=last.bias.dtype))
+            prior_bias(last.bias, self.prior)
 
     def initial(self, cls: Tensor) -> Tensor:
         """sigma(theta_s(c_i)): [CLS] (B, T, C) to normalised (B, T, D)."""

@@ -3,14 +3,13 @@
 from typing import NamedTuple, Optional, Sequence, Tuple
 
 import torch
-from mmdet.models.layers import inverse_sigmoid
 from mmdet.models.layers.transformer.utils import MLP
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from costa_mm.structures import FusedMemory
-from ..layers import (AnchorDecoderLayer, box_sine_embedding, refine_anchor,
-                      time_sine_embedding, xavier_matrices)
+from ..layers import (AnchorDecoderLayer, box_sine_embedding, prior_bias,
+                      refine_anchor, time_sine_embedding, xavier_matrices)
 from .spatial_decoder import SpatialOutputs
 
 
@@ -56,9 +55,7 @@ class TemplateGenerator(BaseModule):
         super().init_weights()
         if self.prior is not None:
             nn.init.zeros_(self.anchor_proj.weight)
-            self.anchor_proj.bias.data = inverse_sigmoid(
-                torch.tensor(
-                    self.prior, dtype=self.anchor_proj.bias.dtype))
+            prior_bias(self.anchor_proj.bias, self.prior)
 
     def forward(self, cls: Tensor, video_cls: Tensor) -> Template:
         """Local tokens (B, T, C) and global token (B, C) to a template."""

@@ -4,7 +4,7 @@ from .anchor_decoder import ANCHOR_EPS, AnchorDecoderLayer, refine_anchor
 from .attention import ConcatCrossAttention, MultiheadAttention
 from .cross_attention_block import CrossAttentionBlock
 from .cross_frame_decoder import CrossFrameDecoder, CrossFrameOutputs
-from .initialization import xavier_matrices
+from .initialization import prior_bias, xavier_matrices
 from .mlp import DropoutMLP
 from .pooled_attention import (CrossModalLayer, PooledEncoderLayer,
                                broadcast_tokens, pool_tokens)
@@ -22,6 +22,6 @@ __all__ = [
     'MultiheadAttention', 'PooledEncoderLayer', 'TransformerEncoderLayer',
     'box_sine_embedding', 'broadcast_tokens', 'covered_cells',
     'frame_key_mask', 'grid_sine_embedding', 'masked_mean', 'pool_cells',
-    'pool_tokens', 'refine_anchor', 'sample_regions', 'time_sine_embedding',
-    'xavier_matrices'
+    'pool_tokens', 'prior_bias', 'refine_anchor', 'sample_regions',
+    'time_sine_embedding', 'xavier_matrices'
 ]
