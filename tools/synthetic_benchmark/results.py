@@ -129,7 +129,7 @@ def summarize_results(protocol: BenchmarkProtocol, scale: Scale,
         against the reference with intervals, ``seed_change`` with intervals
         over seeds, ``factors``, ``curve``, ``seeds``, ``minutes``,
         ``parameters``), ``oracles``, ``missing`` (runs that are not there,
-        and why) and the protocol's settings.
+        and why), ``under_way`` and the protocol's settings.
     """
     reference = results.get(protocol.reference)
     methods = {}
@@ -164,7 +164,8 @@ def summarize_results(protocol: BenchmarkProtocol, scale: Scale,
         environments=environments(results),
         methods=methods,
         oracles=oracles,
-        missing=missing_runs(scale, runs))
+        missing=missing_runs(scale, runs),
+        under_way=under_way(protocol, scale, runs))
 
 
 def missing_runs(scale: Scale, runs: Sequence[Run]) -> List[dict]:
@@ -175,6 +176,52 @@ def missing_runs(scale: Scale, runs: Sequence[Run]) -> List[dict]:
         if state != 'done':
             out.append(dict(method=run.method, seed=run.seed, state=state))
     return out
+
+
+def under_way(protocol: BenchmarkProtocol, scale: Scale,
+              runs: Sequence[Run]) -> Optional[dict]:
+    """Validation figures of all runs at the place that each has reached.
+
+    Args:
+        protocol (BenchmarkProtocol): What is fixed.
+        scale (Scale): At which size.
+        runs (Sequence[Run]): Finished or not.
+
+    Returns:
+        dict, optional: ``step``, the last iteration after which all runs that
+        have validated at all have done so, and ``methods`` (per method
+        ``scores`` and ``seed_change``); None if all runs are finished, or
+        none has come that far.
+    """
+    states = [(run, run.state(scale.digests.get(run.method))) for run in runs]
+    if all(state == 'done' for _, state in states):
+        return None
+    curves: Dict[str, List[dict]] = {}
+    for run, state in states:
+        curve = read_curve(run.folder / 'train') if state != 'stale' else None
+        if curve:
+            curves.setdefault(run.method, []).append(curve)
+    known = [set(curve) for own in curves.values() for curve in own]
+    steps = set.intersection(*known) if known else ()
+    if not steps:
+        return None
+    step = max(steps)
+    values = {
+        name: {m: [c[step][m] for c in own if m in c[step]] for m in CURVES}
+        for name, own in curves.items()
+    }
+    reference = values.get(protocol.reference)
+    return dict(
+        step=step,
+        methods={
+            name: dict(
+                scores={m: mean_and_deviation(v) for m, v in own.items() if v},
+                seed_change={
+                    m: welch_change(reference[m], v)
+                    for m, v in own.items()
+                } if reference and name != protocol.reference else None)
+            for name, own in values.items()
+        })
 
 
 def environments(results: Mapping[str, Sequence[SeedResult]]) -> List[dict]:
@@ -245,16 +292,24 @@ def seed_changes(reference: Sequence[SeedResult],
     for metric in PER_SAMPLE:
         one, two = ([r.metrics.get(metric) for r in group]
                     for group in (reference, seeds))
-        if min(len(one), len(two)) < 2 or None in one + two:
-            out[metric] = None
-            continue
-        interval = ttest_ind(
-            two, one, equal_var=False).confidence_interval(.95)
-        out[metric] = dict(
-            change=float(np.mean(two) - np.mean(one)),
-            low=float(interval.low),
-            high=float(interval.high))
+        out[metric] = welch_change(one, two)
     return out
+
+
+def welch_change(one: Sequence[Optional[float]],
+                 two: Sequence[Optional[float]]) -> Optional[dict]:
+    """``change`` of the means from one to two, and its 95 % interval.
+
+    The interval, ``low`` and ``high``, is of Welch's t with a value as one
+    observation; None with fewer than two values on a side or one missing.
+    """
+    if min(len(one), len(two)) < 2 or None in [*one, *two]:
+        return None
+    interval = ttest_ind(two, one, equal_var=False).confidence_interval(.95)
+    return dict(
+        change=float(np.mean(two) - np.mean(one)),
+        low=float(interval.low),
+        high=float(interval.high))
 
 
 def factor_scores(protocol: BenchmarkProtocol,

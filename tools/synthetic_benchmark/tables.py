@@ -53,6 +53,8 @@ def markdown_report(summary: dict, protocol: BenchmarkProtocol) -> str:
         '## Training curves (validation split)\n\n' +
         curve_table(summary, protocol), _missing(summary, protocol)
     ]
+    if summary['under_way']:
+        blocks.append(_under_way(summary['under_way'], protocol))
     return '\n\n'.join(blocks) + '\n'
 
 
@@ -211,6 +213,32 @@ def _missing(summary: dict, protocol: BenchmarkProtocol) -> str:
         rows.append((protocol.title(m['method']), str(m['seed']),
                      states[m['state']]))
     return '## Missing runs\n\n' + table(rows)
+
+
+def _under_way(found: dict, protocol: BenchmarkProtocol) -> str:
+    """All runs, finished or not, on the validation split."""
+    scores, over_seeds = [('method', 'seeds', *CURVES)], [('method', *CURVES)]
+    for name in protocol.methods:
+        entry = found['methods'].get(name)
+        if entry is None:
+            continue
+        values = [entry['scores'].get(m) for m in CURVES]
+        seeds = max(v['runs'] for v in values if v)
+        scores.append((protocol.title(name), str(seeds),
+                       *map(number, values)))
+        if entry['seed_change'] and any(entry['seed_change'].values()):
+            over_seeds.append((protocol.title(name), *(
+                _interval(entry['seed_change'][m]) for m in CURVES)))
+    out = (f'## All runs after iteration {found["step"]} (validation split)'
+           '\n\nThe last iteration at which every run that was begun has '
+           'validated. These are no results: the training goes on.\n\n' +
+           table(scores))
+    if len(over_seeds) > 1:
+        out += ('\n\nChange from '
+                f'{protocol.title(protocol.reference)}, with the 95 % '
+                "confidence interval of Welch's t over runs.\n\n" +
+                table(over_seeds))
+    return out
 
 
 def _ordered(summary: dict,

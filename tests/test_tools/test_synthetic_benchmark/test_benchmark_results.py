@@ -10,7 +10,7 @@ from synthetic_benchmark import (BenchmarkProtocol, Executor, Run, RunFailed,
                                  SeedResult, Stopper, execute_runs, make_runs,
                                  mean_and_deviation, read_curve)
 from synthetic_benchmark.results import (PER_SAMPLE, changes, factor_scores,
-                                         seed_changes)
+                                         seed_changes, under_way)
 from synthetic_benchmark.runs import lock
 
 from costa_mm.evaluation import SampleRecord, Scores
@@ -93,23 +93,49 @@ def test_factors_are_means_over_samples_then_seeds():
     assert out['distractor']['time']['m_vIoU']['mean'] == pytest.approx(.3)
 
 
+def write_scalars(folder, values):
+    """What a training logs; m_vIoU by iteration."""
+    folder = folder / 'vis_data'
+    folder.mkdir(parents=True)
+    lines = [json.dumps(dict(loss=1., step=1))] + [
+        json.dumps({
+            'stvg/m_vIoU': value,
+            'stvg/m_sIoU': value,
+            'stvg/m_tIoU': value,
+            'step': step
+        }) for step, value in values.items()
+    ]
+    (folder / 'scalars.json').write_text('\n'.join(lines))
+
+
 def test_curve_of_all_pieces(tmp_path):
     for piece, steps in (('1', (2, 4)), ('2', (4, 6))):
-        folder = tmp_path / piece / 'vis_data'
-        folder.mkdir(parents=True)
-        lines = [json.dumps(dict(loss=1., step=1))] + [
-            json.dumps({
-                'stvg/m_vIoU': s / 10 + int(piece),
-                'stvg/m_sIoU': .5,
-                'stvg/m_tIoU': .5,
-                'step': s
-            }) for s in steps
-        ]
-        (folder / 'scalars.json').write_text('\n'.join(lines))
+        write_scalars(tmp_path / piece,
+                      {s: s / 10 + int(piece) for s in steps})
     curve = read_curve(tmp_path)
     assert list(curve) == [2, 4, 6]
     assert [c['m_vIoU'] for c in curve.values()] == pytest.approx(
         [1.2, 2.4, 2.6])
+
+
+def test_runs_under_way_are_compared_where_the_last_one_is(tmp_path):
+    scale = PROTOCOL.scale('cpu')
+    runs = make_runs(tmp_path, scale, ['costa', 'stcat'], (0, 1, 2))
+    assert under_way(PROTOCOL, scale, runs) is None  # none has begun
+    for run, last, value in zip(runs, (6, 4, 6, 6, 6), (.3, .6, .4, .7, .5)):
+        write_scalars(run.folder / 'train' / '1',
+                      {s: value + s / 100 for s in range(2, last + 1, 2)})
+    found = under_way(PROTOCOL, scale, runs)
+    assert found['step'] == 4
+    costa, stcat = (found['methods'][m] for m in ('costa', 'stcat'))
+    assert costa['scores']['m_vIoU']['mean'] == pytest.approx(.4 + .04)
+    assert stcat['scores']['m_vIoU'] == dict(
+        mean=pytest.approx(.65 + .04), runs=2,
+        deviation=pytest.approx(.05 * 2**.5))
+    assert costa['seed_change'] is None
+    change = stcat['seed_change']['m_vIoU']
+    assert change['change'] == pytest.approx(.25)
+    assert change['low'] < .25 < change['high']
 
 
 @pytest.fixture

@@ -105,6 +105,8 @@ def test_runs_report_and_goes_on(benchmark, protocol, capsys):
     text = (benchmark.folder / 'report/tables.md').read_text()
     assert '| WHOLE | 0 | not run |' in text
     assert '| WHOLE | 1 | not begun |' in text
+    # all that have begun are finished, others are missing
+    assert '## All runs after iteration 2 (validation split)' in text
 
     # what is done is not done again; what one step lacks is
     done = benchmark.folder / 'half/seed0/done.json'
