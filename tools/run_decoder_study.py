@@ -52,6 +52,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--seeds', nargs='+', type=int, help='default: all of the study')
     parser.add_argument(
+        '--device', default='cpu',
+        help='where rows are trained; for a card that several processes '
+        'share, give each its own --rows or --seeds')
+    parser.add_argument(
         '--minutes', type=float,
         help='start no run after so many minutes; the next call goes on')
     parser.add_argument(
@@ -77,9 +81,10 @@ def cache(study: Study, args: argparse.Namespace) -> None:
         cache_clips(model.eval(), cfg, args.out / f'features_{name}')
 
 
-def load(folder: Path) -> Tuple[Clips, Clips]:
+def load(folder: Path, device: str) -> Tuple[Clips, Clips]:
     """Training and test clips of a backbone."""
-    return tuple(load_clips(folder / f'{s}.pt') for s in ('train', 'test'))
+    return tuple(load_clips(folder / f'{split}.pt').to(device)
+                 for split in ('train', 'test'))
 
 
 def run(study: Study, args: argparse.Namespace) -> None:
@@ -94,10 +99,11 @@ def run(study: Study, args: argparse.Namespace) -> None:
                     not (folder / 'train.pt').exists()):
                 continue
             if folder.name not in clips:
-                clips[folder.name] = load(folder)
+                clips[folder.name] = load(folder, args.device)
             result = run_row(
                 Config(study.model(row)), study.recipe, seed,
-                clips[folder.name], **study.training(row))
+                clips[folder.name], device=args.device,
+                **study.training(row))
             write_json(
                 dict(result, row=row, seed=seed, digest=study.digest(row)),
                 study.run_file(args.out, row, seed))

@@ -44,19 +44,29 @@ class Clips:
     def __len__(self) -> int:
         return len(self.samples)
 
+    def to(self, device: str) -> 'Clips':
+        """The same clips, with features, targets and tokens on a device."""
+        words = {k: v.to(device) for k, v in self.words.items()}
+        out = Clips(self.features.to(device), self.samples, words, self.rests)
+        out.targets = TubeTargets(*(
+            x.to(device) if isinstance(x, Tensor) else x
+            for x in self.targets))
+        return out
+
     def visual(self, index: Sequence[int]) -> VisualFeatures:
         """What the neck reads of some clips."""
         features = self.features[index].float()
         num, length, _, height, width = features.shape
+        nothing = features.new_zeros
         return VisualFeatures(features,
-                              torch.zeros(num, length, dtype=torch.bool),
-                              torch.zeros(num, height, width).bool())
+                              nothing((num, length), dtype=torch.bool),
+                              nothing((num, height, width), dtype=torch.bool))
 
     def truth(self, index: Sequence[int], draws: np.ndarray) -> TubeTargets:
         """Targets of some clips, with the draws that beta decides by."""
         return TubeTargets(
             *(x[index] for x in self.targets[:5]),
-            draws=torch.from_numpy(draws).float())
+            draws=torch.from_numpy(draws).float().to(self.features.device))
 
 
 class SentenceTable(nn.Module):
@@ -73,9 +83,9 @@ class SentenceTable(nn.Module):
     def forward(self, sentences: Sequence[str]) -> TextFeatures:
         """Sentences to tokens (B, L, C), padded."""
         tokens = [self.words[s] for s in sentences]
-        lengths = torch.tensor([len(t) for t in tokens])
         padded = nn.utils.rnn.pad_sequence(tokens, batch_first=True)
-        places = torch.arange(padded.shape[1])
+        lengths = torch.tensor([len(t) for t in tokens], device=padded.device)
+        places = torch.arange(padded.shape[1], device=padded.device)
         return TextFeatures(padded, places >= lengths[:, None])
 
 

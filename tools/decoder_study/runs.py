@@ -137,9 +137,9 @@ def train_row(model: nn.Module, clips: Clips, recipe: Recipe, seed: int,
         optim.update_params(sum(losses.values()))
         for schedule in schedules:
             schedule.step()
-        stretch.append({k: losses[k].item() for k in CURVE if k in losses})
+        stretch.append({k: losses[k].detach() for k in CURVE if k in losses})
         if len(stretch) == recipe.log_every:
-            curve.append({k: float(np.mean([s[k] for s in stretch]))
+            curve.append({k: float(np.mean([s[k].item() for s in stretch]))
                           for k in stretch[-1]})
             stretch = []
     return curve
@@ -198,7 +198,8 @@ def _by_rest(sample, rest: np.ndarray) -> Tuple[float, float]:
 
 
 def run_row(model: Config, recipe: Recipe, seed: int, clips: Sequence[Clips],
-            start: Start = AS_CONFIGURED, cell_until: float = 1.) -> dict:
+            start: Start = AS_CONFIGURED, cell_until: float = 1.,
+            device: str = 'cpu') -> dict:
     """Train and score.
 
     Args:
@@ -208,6 +209,7 @@ def run_row(model: Config, recipe: Recipe, seed: int, clips: Sequence[Clips],
         clips (Sequence[Clips]): Of training and of test.
         start (Start): How the head's weights begin.
         cell_until (float): See :func:`train_row`.
+        device (str): Of the clips, and of the training.
 
     Returns:
         dict: ``scores`` by probe, ``curve``, ``seconds`` of training,
@@ -215,7 +217,7 @@ def run_row(model: Config, recipe: Recipe, seed: int, clips: Sequence[Clips],
     """
     train, test = clips
     words = {**test.words, **train.words}
-    grounder = build_row(model, words, seed, start)
+    grounder = build_row(model, words, seed, start).to(device)
     began = time.process_time()
     curve = train_row(grounder, train, recipe, seed, cell_until)
     seconds = time.process_time() - began

@@ -9,9 +9,11 @@ import run_decoder_study
 import torch
 from decoder_study.features import (Clips, SentenceTable, cache_clips,
                                     load_clips)
-from decoder_study.runs import Recipe, Start, batches, build_row, run_row
+from decoder_study.runs import (Recipe, Start, _losses, batches, build_row,
+                                run_row)
 from decoder_study.study import Study
 from decoder_study.tables import paired, report, smallest_change
+from fake_cuda import DEVICE, fake_cuda, move
 from mmengine.config import Config
 from tiny_model import (C, build, grounder_cfg, head_cfg, make_batch,
                         make_sample, neck_cfg)
@@ -70,6 +72,18 @@ def test_same_seed_same_run(model, clips):
     scores = runs[0]['scores']['as it is']
     both = (scores['sIoU_acts'] + 3 * scores['sIoU_rests']) / 3
     assert 0 <= scores['m_sIoU'] <= both + 1e-6
+
+
+def test_a_step_on_a_card(model, clips):
+    grounder = build_row(model, WORDS, 0)
+    with fake_cuda():
+        move(grounder)
+        grounder.text_encoder.words = {
+            k: v.to(DEVICE) for k, v in grounder.text_encoder.words.items()}
+        there = clips[0].to(DEVICE)
+        losses = _losses(grounder, there, [0, 3], np.array([.1, .9]))
+    assert {v.device for v in losses.values()} == {DEVICE}
+    assert there.features.device == DEVICE != clips[0].features.device
 
 
 def test_batches_take_one_of_each_pair(clips):
