@@ -88,7 +88,7 @@ def test_predictions_refuse_a_crop(real, tmp_path, run):
         "{'type': 'PackSTVGInputs'}")
     real.write_text(text)
     dump_tubes({'x': Tube((1, 2))}, tmp_path / 'p.json')
-    with pytest.raises(SystemExit, match='RandomSizeCrop'):
+    with pytest.raises(ValueError, match='RandomSizeCrop'):
         run('browse_dataset.py', real, '--predictions', tmp_path / 'p.json')
 
 

@@ -58,7 +58,7 @@ def test_unknown_text_encoders_must_be_loaded(tmp_path, monkeypatch, capsys):
         text_encoder=dict(
             type='costa_mm.HFTextEncoder', model_name='bert-huge'))
     Config(dict(model=cfg)).dump(tmp_path / 'a.py')
-    with pytest.raises(SystemExit, match='--load-text'):
+    with pytest.raises(ValueError, match='--load-text'):
         run(monkeypatch, capsys, tmp_path / 'a.py', '--no-flops')
 
 

@@ -55,5 +55,5 @@ def test_source_video():
 def test_an_empty_side_is_refused(tmp_path, monkeypatch):
     path = tmp_path / 'train.json'
     path.write_text(json.dumps({'1_aMYcLyh9OhU.mkv': {}}))
-    with pytest.raises(SystemExit, match='empty'):
+    with pytest.raises(ValueError, match='empty'):
         split(monkeypatch, path)

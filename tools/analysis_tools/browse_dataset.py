@@ -70,7 +70,7 @@ def check_no_crop(pipeline: List[dict]) -> None:
     """Predictions are in pixels of the source; a crop would move them."""
     if any(t['type'].endswith('RandomSizeCrop')
            for t in iter_transforms(pipeline)):
-        raise SystemExit('--predictions needs a pipeline without '
+        raise ValueError('--predictions needs a pipeline without '
                          'RandomSizeCrop: use --split test')
 
 

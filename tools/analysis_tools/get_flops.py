@@ -55,7 +55,7 @@ def offline(model: dict) -> dict:
     try:
         text = without_weights(model['text_encoder'])
     except KeyError as e:
-        raise SystemExit(f'{e.args[0]}; use --load-text') from e
+        raise ValueError(f'{e.args[0]}; use --load-text') from e
     return {**model, 'text_encoder': text}
 
 

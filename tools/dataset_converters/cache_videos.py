@@ -58,7 +58,8 @@ def main() -> int:
     side = args.short_side or side
     max_size = args.max_size or max_size
     if side is None:
-        sys.exit('the config has no ResizeClip: give --short-side')
+        raise ValueError(
+            f'{args.config} has no ResizeClip: give --short-side')
     frames, tolerance = plan(cfg, args.dense)
     tasks = [
         CacheTask(args.out, path, ids, side, max_size, args.quality)

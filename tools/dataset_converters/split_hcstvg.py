@@ -52,11 +52,11 @@ def main() -> None:
     """Write the two files beside the given one."""
     args = parse_args()
     if not 0 < args.share < 1:
-        raise SystemExit('--share is between 0 and 1')
+        raise ValueError(f'--share is {args.share}, not between 0 and 1')
     data = read_json(args.ann_file)
     held = {k for k in data if is_held_back(k, args.share, args.seed)}
     if not held or len(held) == len(data):
-        raise SystemExit(f'one side would be empty: {len(held)} of '
+        raise ValueError(f'one side would be empty: {len(held)} of '
                          f'{len(data)} clips held back; change --share')
     stem = os.path.splitext(args.ann_file)[0]
     for side, keep in (('part', False), ('holdout', True)):

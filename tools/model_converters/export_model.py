@@ -196,13 +196,13 @@ def save_onnx(program: torch.export.ExportedProgram, path: str,
     """Translate a graph to ONNX, in the newest opset that torch writes.
 
     Raises:
-        SystemExit: If onnx or onnxscript is not installed.
+        ImportError: If onnx or onnxscript is not installed.
     """
     try:
         import onnxscript  # noqa: F401
     except ImportError as e:
-        raise SystemExit(f'{e}: pip install onnx onnxscript onnxruntime '
-                         '(requirements/optional.txt)') from e
+        raise ImportError(f'{e}: pip install onnx onnxscript onnxruntime '
+                          '(requirements/optional.txt)') from e
     translated = torch.onnx.export(
         program, (), dynamo=True, verbose=False,
         input_names=list(inputs), output_names=list(outputs))
@@ -314,12 +314,12 @@ def export_backbone_file(model: nn.Module, args: argparse.Namespace) -> None:
     Every engine that is installed is compared.
 
     Raises:
-        SystemExit: If they differ by more than the tolerance, or the name
-            does not end in ``.onnx``.
+        SystemExit: If they differ by more than the tolerance.
+        ValueError: If the name does not end in ``.onnx``.
     """
     if not args.out.endswith('.onnx'):
-        raise SystemExit('--part backbone writes ONNX: the name must end in '
-                         '.onnx')
+        raise ValueError(f'--part backbone writes ONNX: {args.out} must end '
+                         'in .onnx')
     divisor = max(model.data_preprocessor.pad_size_divisor, 32)
     with atomic_path(args.out) as part:
         export_backbone(model, _padded(args.shape, divisor), part,

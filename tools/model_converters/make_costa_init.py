@@ -87,7 +87,7 @@ def main() -> None:
     args = parse_args()
     parts = parts_of(args)
     if not parts:
-        raise SystemExit('give at least one of --mdetr, --image, --video')
+        raise ValueError('give at least one of --mdetr, --image, --video')
     model = build_model(args)
     checkpoint = load_initial_weights(model, parts, print)
     save_checkpoint_file(checkpoint, args.dst)
