@@ -1,6 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Metrics over the samples of all processes, each counted once."""
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Sequence, Union
 
 from mmengine.dist import (broadcast_object_list, collect_results,
                            get_world_size, is_main_process)
@@ -35,14 +35,25 @@ class SampleMetric(BaseMetric):
 
         Returns:
             dict[str, float]: With the prefix, the same on every process.
+
+        Raises:
+            RuntimeError: In all processes but the first, if that one failed
+                (two samples of one id, a full disk): none is left to wait
+                for its answer.
         """
         parts: List[Any] = collect_results(
             [self.results], get_world_size(), self.collect_device,
             self.collect_dir)
-        metrics: List[Optional[dict]] = [None]
+        answer: List[Union[None, dict, str]] = [None]
         if is_main_process():
-            values = self.compute_metrics(self.merge(parts, size))
-            metrics = [{f'{self.prefix}/{k}': v for k, v in values.items()}]
-        broadcast_object_list(metrics)
+            try:
+                values = self.compute_metrics(self.merge(parts, size))
+                answer = [{f'{self.prefix}/{k}': v for k, v in values.items()}]
+            except Exception as e:
+                broadcast_object_list([f'{type(e).__name__}: {e}'])
+                raise
+        broadcast_object_list(answer)
         self.results.clear()
-        return metrics[0]
+        if isinstance(answer[0], str):
+            raise RuntimeError(f'the first process failed: {answer[0]}')
+        return answer[0]

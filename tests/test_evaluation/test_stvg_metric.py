@@ -286,6 +286,16 @@ for name, skipped in [('all', ()), ('skip', (0, 4)), ('one_side', (1, 3, 5)),
     for batch in loader:
         metric.process(None, [sample(i) for i in batch if i not in skipped])
     out[name] = dict(metric.evaluate(len(data)), seen=len(loader))
+# what the first process cannot do is told by both, and neither waits
+metric = STVGMetric()
+other = Tube((1, 3), np.arange(1, 3), np.ones((2, 4)), num_frames=20)
+metric.process(None, [sample(0), dict(sample(0), gt_tube=other)])
+try:
+    metric.evaluate(2)
+except (ValueError, RuntimeError) as e:
+    refused = str(e)
+with open(f'{folder}/refused{rank}.txt', 'w') as f:
+    f.write(refused)
 with open(f'{folder}/rank{rank}.json', 'w') as f:
     json.dump(out, f)
 dist.destroy_process_group()
@@ -312,6 +322,9 @@ def test_two_gloo_processes(tmp_path):
         json.loads((tmp_path / f'rank{r}.json').read_text()) for r in (0, 1)
     ]
     assert ranks[0] == ranks[1]
+    refused = [(tmp_path / f'refused{r}.txt').read_text() for r in (0, 1)]
+    assert "'s0'" in refused[0]
+    assert refused[1] == f'the first process failed: ValueError: {refused[0]}'
     # the sampler hands out eight: one sample is seen twice
     assert ranks[0]['all']['seen'] == 4
     tiou = np.arange(1, 8) / 10
