@@ -1,5 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Averaged weights that do not copy what is never trained."""
+from collections import defaultdict
 from copy import deepcopy
 from typing import Dict, Optional
 
@@ -66,9 +67,18 @@ class TrainableEMA(ExponentialMovingAverage):
             ]
             share = 1.0 if self.steps == 0 else self.momentum
             torch._foreach_lerp_(averages, weights, share)
-        for average, buffer in zip(self.module.buffers(), model.buffers()):
-            average.copy_(buffer)
+        self._copy_buffers(model)
         self.steps += 1
+
+    def _copy_buffers(self, model: nn.Module) -> None:
+        """Those of one kind in one launch: frozen norms have hundreds."""
+        kinds = defaultdict(lambda: ([], []))
+        for average, buffer in zip(self.module.buffers(), model.buffers()):
+            averages, buffers = kinds[average.dtype, average.device]
+            averages.append(average)
+            buffers.append(buffer)
+        for averages, buffers in kinds.values():
+            torch._foreach_copy_(averages, buffers)
 
 
 class ShardedEMA(TrainableEMA):

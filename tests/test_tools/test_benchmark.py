@@ -63,6 +63,22 @@ def spec(tool, config, mode, task='predict', frames=3):
                                               (32, 48), 1, 'cpu')
 
 
+@pytest.mark.parametrize('mode, kind', [
+    ('fp32', 'OptimWrapper'), ('tf32+cp', 'OptimWrapper'),
+    ('bf16', 'STVGAmpOptimWrapper')])
+def test_the_mode_decides_where_a_config_trains_in_16_bits(
+        tool, config, mode, kind):
+    cfg = Config.fromfile(config)
+    cfg.optim_wrapper.update(
+        type='STVGAmpOptimWrapper', dtype='float16', loss_scale=512.)
+    cfg.dump(config)
+    read = tool('benchmarking.subjects').read_config
+    wrapper = read(spec(tool, config, mode, 'train')).optim_wrapper
+    assert wrapper.type == kind
+    assert wrapper.get('dtype') == ('bfloat16' if mode == 'bf16' else None)
+    assert 'loss_scale' not in wrapper
+
+
 def test_published_way_gives_the_same_features(tool, config):
     compare = tool('benchmarking.measuring').compare
     modes = ('fp32+published', 'fp32', 'fp32+plain', 'fp32+chunk2')

@@ -95,9 +95,14 @@ def read_config(spec: Spec) -> Config:
         cfg.optim_wrapper.pop('accumulative_counts', None)
         if 'published' in spec.options:  # one parameter after the other
             cfg.optim_wrapper.optimizer.pop('fused', None)
+        # the mode decides, also where the config trains in 16 bits
+        for option in ('dtype', 'loss_scale'):
+            cfg.optim_wrapper.pop(option, None)
         if spec.precision == 'bf16':
             cfg.optim_wrapper.update(
                 type='STVGAmpOptimWrapper', dtype='bfloat16')
+        else:
+            cfg.optim_wrapper.type = 'OptimWrapper'
     return cfg
 
 
