@@ -133,7 +133,7 @@ def test_the_tool_compares_and_writes(export, model, graph, tmp_path, capsys,
         one(model, args)
     assert [p.name for p in tmp_path.iterdir()] == ['b.onnx']
     args.out = 'x.pt2'
-    with pytest.raises(SystemExit, match='onnx'):
+    with pytest.raises(ValueError, match='onnx'):
         one(model, args)
 
 

@@ -39,6 +39,10 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
     add('graph', help='backbone, ONNX')
     add('out', help='file to write, .onnx')
     add_videos(parser, 'val', 32)
+    add('--weight-bits', type=int, choices=(7, 8), default=7,
+        help='8 is more exact, but only on processors that add up products '
+        'of 8 bits without overflow (VNNI, AMX); others clip sums silently '
+        'in ONNX Runtime')
     add('--cfg-options', nargs='+', action=DictAction)
     return parser.parse_args(argv)
 
@@ -87,8 +91,16 @@ def fold_constants(path: str, out: str) -> str:
     return session.get_inputs()[0].name
 
 
-def quantize(path: str, out: str, found: Iterator[np.ndarray]) -> None:
+def quantize(path: str, out: str, found: Iterator[np.ndarray],
+             weight_bits: int = 7) -> None:
     """Write the graph with convolutions of 8 bits.
+
+    Args:
+        path (str): The graph.
+        out (str): File to write.
+        found (Iterator[np.ndarray]): From :func:`videos`.
+        weight_bits (int): With 7, sums of two products fit 16 bits, into
+            which AVX2 without VNNI adds them.
 
     Raises:
         ImportError: If onnx or ONNX Runtime is not installed.
@@ -103,7 +115,7 @@ def quantize(path: str, out: str, found: Iterator[np.ndarray]) -> None:
                 folded, part, reader, quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=['Conv'], per_channel=True,
                 activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8)
+                weight_type=QuantType.QInt8, reduce_range=weight_bits == 7)
 
 
 def main(argv: Optional[List[str]] = None) -> None:
@@ -113,7 +125,8 @@ def main(argv: Optional[List[str]] = None) -> None:
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'costa_mm'))
-    quantize(args.graph, args.out, videos(cfg, args.split, args.number))
+    quantize(args.graph, args.out, videos(cfg, args.split, args.number),
+             args.weight_bits)
     before, after = (os.path.getsize(p) / 1e6 for p in (args.graph, args.out))
     print(f'{args.out}: {after:.1f} MB, {args.graph} has {before:.1f}')
 
