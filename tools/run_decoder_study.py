@@ -102,8 +102,7 @@ def run(study: Study, args: argparse.Namespace) -> None:
                 clips[folder.name] = load(folder, args.device)
             result = run_row(
                 Config(study.model(row)), study.recipe, seed,
-                clips[folder.name], device=args.device,
-                **study.training(row))
+                clips[folder.name], **study.training(row))
             write_json(
                 dict(result, row=row, seed=seed, digest=study.digest(row)),
                 study.run_file(args.out, row, seed))

@@ -198,18 +198,16 @@ def _by_rest(sample, rest: np.ndarray) -> Tuple[float, float]:
 
 
 def run_row(model: Config, recipe: Recipe, seed: int, clips: Sequence[Clips],
-            start: Start = AS_CONFIGURED, cell_until: float = 1.,
-            device: str = 'cpu') -> dict:
+            start: Start = AS_CONFIGURED, cell_until: float = 1.) -> dict:
     """Train and score.
 
     Args:
         model (Config): The row's model.
         recipe (Recipe): How it is trained.
         seed (int): Of everything random.
-        clips (Sequence[Clips]): Of training and of test.
+        clips (Sequence[Clips]): Of training and of test, where it is trained.
         start (Start): How the head's weights begin.
         cell_until (float): See :func:`train_row`.
-        device (str): Of the clips, and of the training.
 
     Returns:
         dict: ``scores`` by probe, ``curve``, ``seconds`` of training,
@@ -217,7 +215,8 @@ def run_row(model: Config, recipe: Recipe, seed: int, clips: Sequence[Clips],
     """
     train, test = clips
     words = {**test.words, **train.words}
-    grounder = build_row(model, words, seed, start).to(device)
+    grounder = build_row(model, words, seed, start)
+    grounder.to(train.features.device)
     began = time.process_time()
     curve = train_row(grounder, train, recipe, seed, cell_until)
     seconds = time.process_time() - began
