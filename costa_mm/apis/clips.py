@@ -21,8 +21,8 @@ def cut_events(results: Sequence[TubeResult],
                reader: Optional[BaseVideoReader] = None) -> List[str]:
     """Write a video of every event that was found: its frames, its sound.
 
-    The cut is exact to the frame, so frames are encoded anew (H.264); a video
-    is decoded from its beginning to the end of the event.
+    The cut is exact to the frame, so frames are encoded anew (H.264).  A
+    video is decoded from the key frame before the event to its end.
 
     Args:
         results (Sequence[:obj:`TubeResult`]): Of videos in files.
@@ -61,7 +61,7 @@ def _cut(result: TubeResult, path: str, margin: float, draw: bool,
     fps = result.tube.fps or DEFAULT_FPS
     clock = fps if result.clock is None else result.clock
     start, end = _widened(result, clock, margin)
-    frames = islice(reader.stream(result.video), start, end)
+    frames = islice(reader.stream(result.video, start), end - start)
     if draw:
         painter = TubePainter(
             frame_shape=result.size[::-1],

@@ -41,9 +41,9 @@ class SampleMetric(BaseMetric):
                 (two samples of one id, a full disk): none is left to wait
                 for its answer.
         """
+        noted, self.results = self.results, []
         parts: List[Any] = collect_results(
-            [self.results], get_world_size(), self.collect_device,
-            self.collect_dir)
+            [noted], get_world_size(), self.collect_device, self.collect_dir)
         answer: List[Union[None, dict, str]] = [None]
         if is_main_process():
             try:
@@ -53,7 +53,6 @@ class SampleMetric(BaseMetric):
                 broadcast_object_list([f'{type(e).__name__}: {e}'])
                 raise
         broadcast_object_list(answer)
-        self.results.clear()
         if isinstance(answer[0], str):
             raise RuntimeError(f'the first process failed: {answer[0]}')
         return answer[0]

@@ -294,6 +294,9 @@ try:
     metric.evaluate(2)
 except (ValueError, RuntimeError) as e:
     refused = str(e)
+# and nothing of it is left for the next evaluation
+metric.process(None, [sample(rank)])
+out['after'] = dict(metric.evaluate(2))
 with open(f'{folder}/refused{rank}.txt', 'w') as f:
     f.write(refused)
 with open(f'{folder}/rank{rank}.json', 'w') as f:
@@ -328,6 +331,7 @@ def test_two_gloo_processes(tmp_path):
     # the sampler hands out eight: one sample is seen twice
     assert ranks[0]['all']['seen'] == 4
     tiou = np.arange(1, 8) / 10
+    assert ranks[0]['after']['stvg/m_tIoU'] == pytest.approx(tiou[:2].mean())
     for name, kept in [('all', [0, 1, 2, 3, 4, 5, 6]),
                        ('skip', [1, 2, 3, 5, 6]), ('one_side', [0, 2, 4, 6]),
                        ('gathered', [0, 2, 4, 6])]:

@@ -6,7 +6,8 @@ nothing about time (see :meth:`BaseVideoReader.times`).
 """
 from .base import BaseVideoReader, BehindEndError, VideoInfo, VideoReadError
 from .decord_reader import DecordReader
-from .pyav_reader import PyAVReader, PyAVVideo
+from .pyav_reader import PyAVReader
+from .pyav_video import PyAVVideo
 from .torchcodec_reader import TorchCodecReader
 
 __all__ = [

@@ -94,17 +94,26 @@ class BaseVideoReader(metaclass=ABCMeta):
                              'from 0')
         return self._read(path, ids)
 
-    def stream(self, path: str) -> Iterator[np.ndarray]:
-        """All frames in order, a few of them in memory at a time.
+    def stream(self, path: str, start: int = 0) -> Iterator[np.ndarray]:
+        """Frames in order, a few of them in memory at a time.
 
         Args:
             path (str): The video file.
+            start (int): The first one. Defaults to 0.
 
         Yields:
             np.ndarray: RGB frame, (H, W, 3), uint8.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            BehindEndError: If ``start`` lies behind the end of the video.
+            VideoReadError: If the file cannot be opened or decoded.
         """
+        self._check_stream(path, start)
         count = self.probe(path).num_frames
-        for first in range(0, count, 16):
+        if start and start >= count:
+            raise BehindEndError(path, start, count)
+        for first in range(start, count, 16):
             yield from self.read(path, range(first, min(first + 16, count)))
 
     def times(self, path: str) -> np.ndarray:
@@ -136,6 +145,11 @@ class BaseVideoReader(metaclass=ABCMeta):
         """See :meth:`times`; the file exists."""
         info = self.probe(path)
         return np.arange(info.num_frames + 1) / info.fps
+
+    def _check_stream(self, path: str, start: int) -> None:
+        self._check_exists(path)
+        if start < 0:
+            raise IndexError(f'frame {start} of {path}: frames count from 0')
 
     @staticmethod
     def _check_exists(path: str) -> None:

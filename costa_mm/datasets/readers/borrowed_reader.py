@@ -11,7 +11,8 @@ from mmengine.logging import print_log
 
 from costa_mm.utils.errors import first_line
 from .base import BehindEndError, unreadable
-from .pyav_reader import PyAVReader, PyAVVideo
+from .pyav_reader import PyAVReader
+from .pyav_video import PyAVVideo
 
 
 @lru_cache(maxsize=None)

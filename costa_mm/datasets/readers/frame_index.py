@@ -87,6 +87,11 @@ class FrameIndex(NamedTuple):
     error: Optional[str] = None
     lost: int = 0
 
+    def group_of(self, numbers: np.ndarray) -> np.ndarray:
+        """Number of the key frame from which each picture is decoded."""
+        return np.searchsorted(
+            self.key_pts, self.pts[numbers], side='right') - 1
+
 
 def _keys(packets: Packets) -> np.ndarray:
     """Presentation and decoding times of key frames, (2, K), by time."""

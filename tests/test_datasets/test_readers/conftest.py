@@ -23,7 +23,7 @@ def sequential(path) -> list:
 
 
 def check_exact(reader, path, frames, seed=0, alone=3):
-    """Compare frames read together, alone and in any order."""
+    """Compare frames read together, alone, in any order and in a row."""
     n = len(frames)
     rng = np.random.default_rng(seed)
     asked = [np.linspace(0, n - 1, 7).astype(int), rng.permutation(n)[:9],
@@ -33,6 +33,11 @@ def check_exact(reader, path, frames, seed=0, alone=3):
         out = reader.read(str(path), ids)
         assert out.dtype == np.uint8 and len(out) == len(ids)
         for image, i in zip(out, ids):
+            np.testing.assert_array_equal(image, frames[i], f'frame {i}')
+    for start in (0, int(rng.integers(1, n)), n - 1)[:2 + bool(alone)]:
+        out = list(reader.stream(str(path), start))
+        assert len(out) == n - start
+        for i, image in enumerate(out, start):
             np.testing.assert_array_equal(image, frames[i], f'frame {i}')
 
 

@@ -10,7 +10,7 @@ from test_datasets.test_readers.conftest import check_exact, remux, sequential
 
 from costa_mm.datasets import (DecordReader, PyAVReader, TorchCodecReader,
                                VideoReadError)
-from costa_mm.datasets.readers import PyAVVideo, pyav_reader
+from costa_mm.datasets.readers import BaseVideoReader, PyAVVideo, pyav_video
 
 READERS = [DecordReader(), PyAVReader(), TorchCodecReader()]
 BOTH = pytest.mark.parametrize(
@@ -41,13 +41,9 @@ def test_what_decord_alone_gets_wrong(tmp_path):
     assert [read_number(f) for f in out] != ids.tolist()
 
 
-@pytest.mark.parametrize('ids, decoded', [
-    ([40], range(36, 41)),  # the key frame before it is number 36
-    ([3, 25], [*range(4), 24, 25]),
-    ([47, 0], [0, *range(36, 48)]),
-])
-def test_only_the_needed_groups_of_pictures_are_decoded(
-        ids, decoded, clip, monkeypatch):
+@pytest.fixture
+def decoded(monkeypatch):
+    """Numbers of the frames that PyAV decodes."""
     numbers, original = [], PyAVVideo._decode
 
     def noted(video, *args):
@@ -56,9 +52,66 @@ def test_only_the_needed_groups_of_pictures_are_decoded(
             yield frame
 
     monkeypatch.setattr(PyAVVideo, '_decode', noted)
+    return numbers
+
+
+@pytest.mark.parametrize('ids, needed', [
+    ([40], range(36, 41)),  # the key frame before it is number 36
+    ([3, 25], [*range(4), 24, 25]),
+    ([47, 0], [0, *range(36, 48)]),
+])
+def test_only_the_needed_groups_of_pictures_are_decoded(
+        ids, needed, clip, decoded):
     out = PyAVReader().read(str(clip), ids)
     assert [read_number(image) for image in out] == ids
-    assert set(ids) <= set(numbers) <= set(decoded)
+    assert set(ids) <= set(decoded) <= set(needed)
+
+
+def test_a_stream_begins_at_the_key_frame_before_it(clip, decoded):
+    out = PyAVReader().stream(str(clip), 27)
+    assert [read_number(next(out)) for _ in range(3)] == [27, 28, 29]
+    assert decoded == list(range(24, 30))
+    assert [read_number(image) for image in out] == list(range(30, 48))
+    assert decoded == list(range(24, 48))
+
+
+@pytest.mark.parametrize('at', [27, 33, 36, 47])
+def test_a_stream_goes_on_where_the_packets_turn_out_wrong(
+        at, clip, decoded, tmp_path, monkeypatch):
+    """Nothing is given twice or left out, and nothing else comes."""
+    path, index = shutil.copy(clip, tmp_path), PyAVVideo.index
+
+    def wrong(video):
+        right = index(video)
+        pts = right.pts.copy()
+        pts[at] += 1
+        return right._replace(pts=pts)
+
+    monkeypatch.setattr(PyAVVideo, 'index', wrong)
+    out = PyAVReader().stream(path, 27)
+    assert [read_number(image) for image in out] == list(range(27, 48))
+    assert decoded[0] == 24 and decoded.count(0) == 2  # for the new index, and to count
+
+
+class Plain(BaseVideoReader):
+    """What a reader of one's own has to write."""
+
+    def _probe(self, path):
+        return PyAVReader().probe(path)
+
+    def _read(self, path, ids):
+        return PyAVReader().read(path, ids)
+
+
+@pytest.mark.parametrize('reader', [*READERS, Plain()])
+def test_where_a_stream_cannot_begin(reader, clip):
+    assert len(list(reader.stream(str(clip), 20))) == 28
+    with pytest.raises(IndexError, match='frame -1 of .*: frames count'):
+        next(reader.stream(str(clip), -1))
+    with pytest.raises(IndexError, match='frame 48 of .*has 48 frames'):
+        next(reader.stream(str(clip), 48))
+    with pytest.raises(FileNotFoundError, match='nowhere.mp4'):
+        next(reader.stream('nowhere.mp4', 3))
 
 
 @BOTH
@@ -114,7 +167,7 @@ def test_errors_name_the_file(reader, clip, tmp_path):
 
 @BOTH
 def test_huge_pictures_are_refused_unseen(reader, clip, monkeypatch):
-    monkeypatch.setattr(pyav_reader, 'MAX_PIXELS', 96 * 64 - 1)
+    monkeypatch.setattr(pyav_video, 'MAX_PIXELS', 96 * 64 - 1)
     with pytest.raises(VideoReadError, match='picture of 96 x 64'):
         reader.probe(str(clip))
 
