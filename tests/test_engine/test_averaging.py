@@ -2,10 +2,10 @@
 """Averaged weights share what is frozen."""
 import pytest
 import torch
-from engine_toy import ToyModel
+from engine_toy import ToyModel, toy_config
 from mmengine.model import ExponentialMovingAverage
 
-from costa_mm.engine import TrainableEMA
+from costa_mm.engine import STVGRunner, TrainableEMA
 
 
 @pytest.fixture
@@ -61,3 +61,56 @@ def test_thawed_weight_is_an_error(model):
     model.frozen.requires_grad_(True)
     with pytest.raises(RuntimeError, match='frozen.weight'):
         average.update_parameters(model)
+
+
+def trained(work_dir, **changes):
+    """Four epochs; the weights that every later test sees are noted."""
+    runner = STVGRunner.from_cfg(
+        toy_config(work_dir, **{'train_cfg.max_epochs': 4, **changes}))
+    runner.train()
+    seen, predict = [], runner.model.val_step
+
+    def noted(data):
+        seen.append(runner.model.head.weight.detach().clone())
+        return predict(data)
+
+    runner.model.val_step = runner.model.test_step = noted
+    return runner, seen
+
+
+def files(folder):
+    return {p.name: p.read_bytes() for p in folder.glob('*.pth')}
+
+
+@pytest.mark.parametrize('resumed', [False, True])
+def test_averages_count_after_the_training(resumed, tmp_path):
+    runner, seen = trained(tmp_path)
+    saved = torch.load(tmp_path / 'iter_24.pth', weights_only=True)
+    if resumed:  # of a finished run: nothing is trained
+        runner, seen = trained(
+            tmp_path, load_from=str(tmp_path / 'iter_24.pth'), resume=True)
+    before, kept = runner.model.head.weight.clone(), files(tmp_path)
+    scores = [runner.test(), runner.val(), runner.test()]
+    assert all(torch.equal(w, saved['state_dict']['head.weight'])
+               for w in seen)
+    assert not torch.equal(before, seen[0])
+    assert torch.equal(before, runner.model.head.weight)
+    assert scores[0] == scores[1] == scores[2]
+    # a validation that is not part of a training saves nothing
+    assert files(tmp_path) == kept
+
+
+def test_what_is_loaded_after_the_training_counts(tmp_path):
+    runner, seen = trained(tmp_path)
+    first = tmp_path / 'iter_22.pth'
+    runner.load_checkpoint(str(first))
+    runner.test()
+    weights = torch.load(first, weights_only=True)['state_dict']
+    assert all(torch.equal(w, weights['head.weight']) for w in seen)
+
+
+def test_validation_without_training(tmp_path):
+    """It tries what is there, and has nothing to save."""
+    runner = STVGRunner.from_cfg(toy_config(tmp_path))
+    assert runner.val().keys() == {'toy/count', 'toy/score'}
+    assert not files(tmp_path)

@@ -157,3 +157,30 @@ def test_another_epoch_length_goes_on_at_the_same_place():
     again = scheduler(10)
     again.load_state_dict(eight.state_dict())
     assert (again.last_step, again.end) == (40, 100)
+
+
+@pytest.mark.parametrize('before, now', [(80, 10), (10, 80), (10, 9)])
+def test_every_rate_of_the_rest_is_that_of_an_uninterrupted_run(before, now):
+    """More processes make an epoch shorter, fewer make it longer."""
+
+    def scheduler(epoch_length):
+        return GroupwiseLR.build_iter_from_epoch(
+            optimizer(), schedules=SCHEDULES, end=10,
+            epoch_length=epoch_length)
+
+    def run(scheduler, epochs):
+        count = epochs * scheduler.epoch_length
+        return steps(scheduler, scheduler.optimizer, count)
+
+    interrupted, resumed, whole = map(scheduler, (before, now, now))
+    run(interrupted, 4)
+    resumed.load_state_dict(interrupted.state_dict())
+    # the rates of the groups are in the optimizer's own state
+    resumed.optimizer.load_state_dict(interrupted.optimizer.state_dict())
+    run(whole, 4)
+    found, wanted = run(resumed, 6), run(whole, 6)
+    assert [r['rest'] for r in found] == pytest.approx(
+        [r['rest'] for r in wanted])
+    assert [r['text'] for r in found] == pytest.approx(
+        [r['text'] for r in wanted], abs=1e-12)
+    assert resumed.last_step == resumed.end - 1 == whole.last_step

@@ -118,6 +118,7 @@ class AtomicCheckpointHook(CheckpointHook):
         super().__init__(**kwargs)
         self._resumed_ranks: Optional[list] = None
         self._saved_at = -1
+        self._training = False
 
     # ------------------------------------------------------------ resuming
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
@@ -136,6 +137,7 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def before_train(self, runner) -> None:
         """Prepare the folder; put the state of this process back."""
+        self._training = True
         super().before_train(runner)
         if not isinstance(self.file_backend, LocalBackend):
             raise ValueError(f'{self.out_dir} is not a local folder; '
@@ -151,6 +153,11 @@ class AtomicCheckpointHook(CheckpointHook):
             path = runner._load_from or self.last_ckpt or ''
             restore_rank_state(runner, self._resumed_ranks, osp.dirname(path))
             self._resumed_ranks = None
+
+    def after_train(self, runner) -> None:
+        """The last checkpoint is saved."""
+        super().after_train(runner)
+        self._training = False
 
     # -------------------------------------------------------------- saving
     def _write(self, runner, name: str, meta: dict, *, optimizer: bool,
@@ -298,7 +305,12 @@ class AtomicCheckpointHook(CheckpointHook):
 
     # ------------------------------------------------------ the best so far
     def after_val_epoch(self, runner, metrics) -> None:
-        """Note that this validation is done, then keep the best."""
+        """Note that this validation is done, then keep the best.
+
+        ``runner.val()`` before or after the training saves nothing.
+        """
+        if not self._training:
+            return
         if hasattr(runner.train_loop, 'validated_at'):
             runner.train_loop.validated_at = runner.iter
         super().after_val_epoch(runner, metrics)

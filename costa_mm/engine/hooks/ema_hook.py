@@ -15,7 +15,8 @@ class STVGEMAHook(EMAHook):
     """MMEngine's ``EMAHook`` that does not copy frozen weights.
 
     Validation, testing and the ``state_dict`` of a checkpoint use the
-    averaged weights; those being trained are in ``ema_state_dict``.  Where
+    averaged weights, also after the training (``runner.train()``, then
+    ``runner.test()``); those being trained are in ``ema_state_dict``.  Where
     nothing is trained (``tools/test.py``) the hook does nothing, since the
     averaged weights are what is loaded.  Of a sharded model every process
     averages its own part.
@@ -34,11 +35,15 @@ class STVGEMAHook(EMAHook):
                  **kwargs) -> None:
         super().__init__(ema_type=ema_type, **kwargs)
         self.ema_model = None
+        self._begun = False  # whether there is an average of this training
         self._whole: Optional[dict] = None  # averages, for a checkpoint
 
     def before_run(self, runner) -> None:
-        """Make the average, in training only."""
-        if not isinstance(runner._train_loop, BaseLoop):
+        """Make the average, in training only and once.
+
+        MMEngine calls this before every training, validation and test.
+        """
+        if self._begun or not isinstance(runner._train_loop, BaseLoop):
             return
         if isinstance(runner.model, ShardedDataParallel):
             self._shard(runner.model)
@@ -56,6 +61,7 @@ class STVGEMAHook(EMAHook):
 
     def after_train_iter(self, runner, *args, **kwargs) -> None:
         """Move the average towards the weights."""
+        self._begun = True
         if isinstance(self.ema_model, ShardedEMA) \
                 and not self._ema_started(runner):
             self.ema_model.follow(self.src_model)
@@ -79,8 +85,12 @@ class STVGEMAHook(EMAHook):
         self._swap_ema_state_dict(checkpoint)
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Resume the average; a fresh run's starts with the first update."""
-        if self.ema_model is None or not runner._resume:
+        """Resume the average; a fresh run's starts with the first update.
+
+        Whatever else is loaded after a training is what counts then.
+        """
+        self._begun = self.ema_model is not None and runner._resume
+        if not self._begun:
             return
         if not isinstance(self.ema_model, ShardedEMA):
             super().after_load_checkpoint(runner, checkpoint)

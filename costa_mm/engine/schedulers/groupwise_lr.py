@@ -144,8 +144,10 @@ class GroupwiseLR(_ParamScheduler):
         before = state_dict.get('epoch_length')
         self.__dict__.update(own)
         if before and self.epoch_length and before != self.epoch_length:
-            self.last_step = round(self.last_step * self.epoch_length /
-                                   before)
+            at = round(self.last_step * self.epoch_length / before)
+            # MMEngine's counter of calls, which stop at the end, goes along
+            self._global_step += at - self.last_step
+            self.last_step = at
 
     def _get_value(self) -> List[float]:
         """Rates of this step, in closed form."""
