@@ -162,22 +162,33 @@ def compare_weights(model: nn.Module, state: dict) -> Dict[str, List[str]]:
     """Names that model and state dict do not share.
 
     What the model leaves out of its own state dict (a frozen text encoder)
-    is not expected in a file either.
+    may be in a file or not.
 
     Returns:
         dict[str, list[str]]: 'missing' in the state, 'unexpected' in the
         state, 'reshaped' in both but of different shape.
     """
     own = model.state_dict()
+    known = {**_left_out(model, own), **own}
     return dict(
         missing=[
             k for k in own
             if k not in state and not k.endswith('num_batches_tracked')
         ],
-        unexpected=[k for k in state if k not in own],
+        unexpected=[k for k in state if k not in known],
         reshaped=[
-            k for k in own if k in state and own[k].shape != state[k].shape
+            k for k, v in known.items()
+            if k in state and v.shape != state[k].shape
         ])
+
+
+def _left_out(model: nn.Module, own: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    """Parameters that are not in the model's own state dict."""
+    return {
+        k: v.detach()
+        for k, v in model.named_parameters(remove_duplicate=False)
+        if k not in own
+    }
 
 
 def _describe(diff: Dict[str, List[str]], total: int) -> str:
@@ -234,7 +245,8 @@ def load_weights(model: nn.Module,
     for pattern, replacement in revise_keys:
         state = {re.sub(pattern, replacement, k): v for k, v in state.items()}
     own = model.state_dict()
-    check_finite({k: v for k, v in state.items() if k in own}, path, own)
+    known = {**_left_out(model, own), **own}
+    check_finite({k: v for k, v in state.items() if k in known}, path, known)
     diff = compare_weights(model, state)
     total = len(own)
     lacking = len(diff['missing']) + len(diff['reshaped'])

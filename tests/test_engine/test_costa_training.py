@@ -51,9 +51,8 @@ def test_kills_change_nothing(videos, launch, finish, tmp_path, changes,
     assert finish(engine_costa.train, broken, videos, True, **changes) == 0
     expected = final_state(whole, 'iter_24.pth')
     assert differences(expected, final_state(broken, 'iter_24.pth')) == []
-    # the frozen text encoder is in neither of them
-    for name in ('state_dict', 'ema_state_dict'):
-        assert not any('text_encoder.model' in k for k in expected[name])
+    # frozen, but drawn at random: no other run could draw it again
+    assert any('text_encoder.model' in k for k in expected['state_dict'])
 
 
 @pytest.fixture(scope='module')

@@ -4,6 +4,7 @@ from abc import ABCMeta, abstractmethod
 from typing import Dict, List, NamedTuple, Optional, Sequence, Union
 
 import torch
+from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -76,6 +77,8 @@ class BaseTextEncoder(BaseModule, metaclass=ABCMeta):
             self.dropout = nn.Dropout(dropout)
         self.frozen = frozen
         self.lower = lower
+        #: Whether ``model`` is what the config makes of it, any time.
+        self.as_built = frozen
         if frozen:
             self._freeze()
 
@@ -224,17 +227,32 @@ class BaseTextEncoder(BaseModule, metaclass=ABCMeta):
         self._register_state_dict_hook(self._drop_model)
         self._register_load_state_dict_pre_hook(self._fill_model)
 
-    def _drop_model(self, module: nn.Module, state_dict: Dict[str, Tensor],
+    @staticmethod
+    def _drop_model(module: 'BaseTextEncoder', state_dict: Dict[str, Tensor],
                     prefix: str, local_metadata: dict) -> None:
-        """A frozen model is not part of a checkpoint."""
-        for key in [k for k in state_dict if k.startswith(f'{prefix}model.')]:
-            del state_dict[key]
+        """A frozen model that can be built again is not in a checkpoint."""
+        for key in list(state_dict) if module.as_built else ():
+            if key.startswith(f'{prefix}model.'):
+                del state_dict[key]
 
     def _fill_model(self, state_dict: Dict[str, Tensor], prefix: str,
                     *args) -> None:
-        """So that its absence there is not reported as missing keys."""
-        for key, value in self.model.state_dict().items():
-            state_dict.setdefault(f'{prefix}model.{key}', value)
+        """Take a whole model or none, whose absence is no missing key."""
+        own = {
+            f'{prefix}model.{k}': v
+            for k, v in self.model.state_dict().items()
+        }
+        given = {k: state_dict.pop(k) for k in own if k in state_dict}
+        if given and [v.shape for v in given.values()
+                      ] != [v.shape for v in own.values()]:
+            print_log(
+                'the weights hold another text encoder than the frozen one '
+                'of the config, which stays as it is', 'current', 30)
+            given = {}
+        for key, value in given.items():
+            if not torch.equal(value, own[key].to(value)):
+                self.as_built = False
+        state_dict.update(given or own)
 
 
 def check_sentence(sentence: str, where: str) -> None:

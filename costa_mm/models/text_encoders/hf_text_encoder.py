@@ -71,6 +71,7 @@ class HFTextEncoder(BaseTextEncoder):
             hidden_size=model.config.hidden_size,
             out_channels=out_channels,
             **kwargs)
+        self.as_built &= pretrained  # else it is drawn anew each time
         self.model_name = model_name
         self.tokenizer = tokenizer
         self.pad_id = tokenizer.pad_token_id or 0

@@ -90,7 +90,8 @@ def test_a_stream_goes_on_where_the_packets_turn_out_wrong(
     monkeypatch.setattr(PyAVVideo, 'index', wrong)
     out = PyAVReader().stream(path, 27)
     assert [read_number(image) for image in out] == list(range(27, 48))
-    assert decoded[0] == 24 and decoded.count(0) == 2  # for the new index, and to count
+    # from the start for the new index, and once more to count
+    assert decoded[0] == 24 and decoded.count(0) == 2
 
 
 class Plain(BaseVideoReader):

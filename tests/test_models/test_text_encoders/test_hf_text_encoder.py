@@ -1,11 +1,15 @@
 # Copyright (c) costa_mm authors. All rights reserved.
+import copy
+
 import pytest
 import torch
 from tiny_model import C, build, text_cfg
 from torch import nn
 from torch.testing import assert_close
 
+from costa_mm.engine.checkpoint_io import compare_weights, load_weights
 from costa_mm.models import HFTextEncoder
+from costa_mm.models.text_encoders import base_text_encoder
 from costa_mm.utils.building import weights_follow
 from .folders import ROBERTA, bert_folder, write_roberta_words
 
@@ -104,21 +108,85 @@ def test_the_output_is_dropped_in_training_even_if_the_model_is_frozen():
     assert encoder.eval()(SENTENCES).tokens.all()
 
 
-def test_a_frozen_model_is_not_in_the_state_dict():
-    parent = Parent(build(text_cfg(frozen=True)))
+def of_model(state):
+    return [k for k in state if k.startswith('text_encoder.model.')]
+
+
+def test_a_frozen_model_is_not_in_the_state_dict(roberta_folder):
+    cfg = dict(type='costa_mm.HFTextEncoder', out_channels=C, frozen=True,
+               model_name=str(roberta_folder[0]))
+    parent = Parent(build(cfg))
     state = parent.state_dict()
     assert set(state) == {
         f'text_encoder.{n}'
         for n in ('proj.weight', 'proj.bias', 'norm.weight', 'norm.bias')
     }
     before = parent.text_encoder.model.state_dict()
-    other = Parent(build(text_cfg(frozen=True), seed=1))
+    other = Parent(build(cfg, seed=1))
     result = other.load_state_dict(state)  # strict
     assert not result.missing_keys and not result.unexpected_keys
     assert_close(other.text_encoder.proj.weight,
                  parent.text_encoder.proj.weight)
     for name, value in parent.text_encoder.model.state_dict().items():
         assert torch.equal(value, before[name])
+    # nor is it after a checkpoint that holds the very same
+    full = {**state, **{f'text_encoder.model.{k}': v
+                        for k, v in before.items()}}
+    other.load_state_dict(full)
+    assert not of_model(other.state_dict())
+
+
+@pytest.mark.parametrize('copied', [False, True])
+def test_a_frozen_model_that_others_have_trained(roberta_folder, copied):
+    """What a checkpoint brings is what the next checkpoint holds."""
+    cfg = dict(type='costa_mm.HFTextEncoder', out_channels=C,
+               model_name=str(roberta_folder[0]))
+    trained = Parent(build(cfg))
+    torch.nn.init.normal_(trained.text_encoder.model.encoder.layer[0]
+                          .output.dense.weight)
+    frozen = Parent(build(dict(cfg, frozen=True)))
+    if copied:  # as averaging does
+        frozen = copy.deepcopy(frozen)
+    load_weights(frozen, trained.state_dict(), 'a.pth', whole=False)
+    state = frozen.state_dict()
+    assert state.keys() == trained.state_dict().keys()
+    again = Parent(build(dict(cfg, frozen=True)))
+    assert not any(compare_weights(again, state).values())
+    load_weights(again, state, 'b.pth', whole=True)
+    for parent in (frozen, again):
+        parent.eval()
+        assert torch.equal(parent.text_encoder(SENTENCES).tokens,
+                           trained.eval().text_encoder(SENTENCES).tokens)
+
+
+def test_a_frozen_model_drawn_at_random_is_in_the_state_dict():
+    """Nobody could draw it again."""
+    parent, other = (Parent(build(text_cfg(frozen=True), seed=i))
+                     for i in range(2))
+    load_weights(other, parent.state_dict(), 'a.pth', whole=True)
+    assert torch.equal(parent.eval().text_encoder(SENTENCES).tokens,
+                       other.eval().text_encoder(SENTENCES).tokens)
+
+
+def test_a_frozen_model_never_becomes_half_another(roberta_folder,
+                                                    monkeypatch):
+    said = []
+    monkeypatch.setattr(base_text_encoder, 'print_log',
+                        lambda message, *args: said.append(message))
+    cfg = dict(type='costa_mm.HFTextEncoder', out_channels=C,
+               model_name=str(roberta_folder[0]))
+    torch.manual_seed(1)
+    state = {k: torch.rand_like(v)
+             for k, v in Parent(build(cfg)).state_dict().items()
+             if 'layer.0.output' not in k}
+    frozen = Parent(build(dict(cfg, frozen=True)))
+    before = copy.deepcopy(frozen.text_encoder.model.state_dict())
+    load_weights(frozen, state, 'a.pth', whole=False)
+    assert ['another text encoder than the frozen one' in m
+            for m in said] == [True]
+    for name, value in frozen.text_encoder.model.state_dict().items():
+        assert torch.equal(value, before[name])
+    assert not of_model(frozen.state_dict())
 
 
 def test_a_trained_model_is_in_the_state_dict():
