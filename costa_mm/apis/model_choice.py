@@ -8,6 +8,7 @@ import torch
 from mmengine.config import Config, ConfigDict
 
 from costa_mm.engine.config import load_config
+from costa_mm.utils.configs import settle_preprocessor
 from costa_mm.utils.errors import first_line
 from costa_mm.weights import find_model
 from .inputs import text_path
@@ -23,10 +24,12 @@ def find_config(model: Optional[Model], weights: Optional[str]
             raise ValueError('without a model its weights must be specified: '
                              'their file holds the config')
         return ConfigDict(), weights
-    if isinstance(model, Config):
-        return copy.deepcopy(model), weights
     if isinstance(model, dict):
-        return copy.deepcopy(ConfigDict(model)), weights
+        model = ConfigDict(model)
+    if isinstance(model, (Config, ConfigDict)):
+        model = copy.deepcopy(model)
+        settle_preprocessor(model)
+        return model, weights
     path = text_path('model', model)
     if os.path.isfile(path):
         return load_config(path), weights
@@ -42,7 +45,9 @@ def config_of(checkpoint: dict, path: str) -> ConfigDict:
     if not text:
         raise ValueError(f'{path} holds no config: give one, '
                          'STVGInferencer(config, weights=...)')
-    return Config.fromstring(text, file_format='.py')._cfg_dict
+    cfg = Config.fromstring(text, file_format='.py')._cfg_dict
+    settle_preprocessor(cfg)
+    return cfg
 
 
 def check_device(device: str) -> None:

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from costa_mm.compat import import_mmcv_ops
-from costa_mm.utils.configs import LOADERS
+from costa_mm.utils.configs import LOADERS, settle_preprocessor
 from costa_mm.utils.files import check_folder, check_name
 from costa_mm.weights import find_model
 from .options import merge_options
@@ -115,13 +115,24 @@ def _config_of_model(name: str) -> str:
     raise FileNotFoundError(f'there is no config file {name}')
 
 
-def load_config(path: str) -> Config:
+def load_config(path: str, options: Optional[dict] = None) -> Config:
     """Read a config file, or the config of a model's name.
+
+    Args:
+        path (str): Config file, or name of a model.
+        options (dict, optional): ``--cfg-options``, merged as MMEngine does.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no config, with what is wrong in it.
     """
+    cfg = _read_file(path)
+    cfg.merge_from_dict(options or {})
+    settle_preprocessor(cfg)
+    return cfg
+
+
+def _read_file(path: str) -> Config:
     check_name(path)
     if not osp.isfile(path):
         path = _config_of_model(path)
@@ -181,9 +192,10 @@ def read_config(path: str,
         OSError: If the work folder cannot be written to.
         ValueError: If a setting is of a wrong type.
     """
-    cfg = load_config(path)
+    cfg = _read_file(path)
     merge_options(cfg, options or {}, known_keys())
     check_config(cfg)
+    settle_preprocessor(cfg)
     for name in LOADERS:
         if cfg.get(name):
             cfg[name] = settle_workers(cfg[name])

@@ -1,7 +1,10 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Training loops that go on exactly where they were interrupted."""
+import random
 from typing import Any, Iterator, List, Optional, Tuple
 
+import numpy as np
+import torch
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, IterBasedTrainLoop
@@ -10,6 +13,9 @@ from torch.utils.data import DataLoader
 
 from costa_mm.registry import LOOPS
 from .run_state import preserved_random_state
+
+# more than processes, so that no two seeds are the same; a prime
+_STRIDE = 100003
 
 
 def _batches(dataloader: DataLoader,
@@ -32,16 +38,16 @@ def _batches(dataloader: DataLoader,
     return iterator
 
 
-def _split_random_streams(runner) -> None:
-    """Let each process draw its own numbers, once the model is the same."""
-    if runner.world_size > 1:
-        import random
+def _split_random_streams(runner, done: int) -> None:
+    """Let each process draw its own numbers, once the model is the same.
 
-        import numpy as np
-        import torch
-        seed = runner.seed + runner.rank
+    A run that goes on after ``done`` iterations draws others than at its
+    beginning; where the state of then is known it is put back later.
+    """
+    if runner.world_size > 1 or done:
+        seed = (runner.seed + runner.rank + _STRIDE * done) % 2**32
         random.seed(seed)
-        np.random.seed(seed % 2**32)
+        np.random.seed(seed)
         torch.manual_seed(seed)
 
 
@@ -124,9 +130,7 @@ class _ResumableLoop:
             self._validate()
 
     def _begin(self) -> None:
-        fresh = self._iter == 0 and self._resumed is None
-        if fresh:
-            _split_random_streams(self.runner)
+        _split_random_streams(self.runner, self._iter)
         self.runner.call_hook('before_train')
 
 

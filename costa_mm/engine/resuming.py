@@ -3,6 +3,7 @@
 from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 from mmengine.config import Config
+from mmengine.hooks import EMAHook
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor
 
@@ -102,9 +103,13 @@ def check_resumable(runner, checkpoint: dict, path: str) -> None:
         path (str): Where it comes from, for messages.
 
     Raises:
-        ValueError: If the optimizer is another one, or the state holds NaN.
+        ValueError: If the file cannot be gone on with (a ``best_*.pth``
+            holds weights only), the optimizer is another one, or the state
+            holds NaN.
     """
+    _check_complete(runner, checkpoint, path)
     _check_state(checkpoint, path)
+    _drop_averages(runner, checkpoint, path)
     text = (checkpoint.get('meta') or {}).get('cfg')
     if not text:
         runner.logger.warning(f'{path} holds no config: whether settings '
@@ -123,6 +128,37 @@ def check_resumable(runner, checkpoint: dict, path: str) -> None:
             f'--resume: settings differ from those of {path}:\n  ' +
             '\n  '.join(map(str, changes)))
     _check_groups(runner.optim_wrapper, checkpoint, path)
+
+
+def _check_complete(runner, checkpoint: dict, path: str) -> None:
+    """Refuse a file that would start the optimizer or its schedule anew."""
+    meta = checkpoint.get('meta') or {}
+    lacking = [f'meta.{k}' for k in ('epoch', 'iter') if k not in meta]
+    lacking += [k for k in ('optimizer', 'message_hub') if k not in checkpoint]
+    if runner.param_schedulers and 'param_schedulers' not in checkpoint:
+        lacking.append('param_schedulers')
+    if lacking:
+        raise ValueError(
+            f'--resume: {path} holds no {", ".join(lacking)}, as files of the '
+            'best weights do, and those of a run that saves no optimizer: go '
+            'on with the one that last_checkpoint names, or start anew from '
+            'these weights with load_from')
+
+
+def _drop_averages(runner, checkpoint: dict, path: str) -> None:
+    """Go on with the trained weights where nothing averages any more."""
+    averaged = checkpoint.get('ema_state_dict')
+    if averaged is None or any(isinstance(h, EMAHook) for h in runner.hooks):
+        return
+    trained = {k.removeprefix('module.'): v for k, v in averaged.items()}
+    checkpoint['state_dict'] = {
+        k: trained.get(k, v)
+        for k, v in checkpoint['state_dict'].items()
+    }
+    runner.logger.warning(
+        f'{path} holds averaged weights beside the trained ones and the '
+        'config of now averages nothing (it has no STVGEMAHook): the training '
+        'goes on with the trained ones, the averages are dropped')
 
 
 def _check_state(checkpoint: dict, path: str) -> None:

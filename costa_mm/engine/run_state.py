@@ -130,7 +130,7 @@ def restore_rank_state(runner, ranks: list, folder: str) -> None:
     """Give this process its own state back.
 
     With another number of processes than before nothing can be exact; the
-    generators then stay as they are, and a warning says so.
+    generators then stay as the loop has seeded them, and a warning says so.
 
     Args:
         runner (Runner): The runner.

@@ -20,7 +20,7 @@ from costa_mm.registry import RUNNERS
 from costa_mm.utils import write_text
 from costa_mm.utils.building import weights_follow
 from costa_mm.weights import load_initial_weights
-from .checkpoint_io import load_weights, read_checkpoint
+from .checkpoint_io import latest_checkpoint, load_weights, read_checkpoint
 from .config import settle_workers
 from .launch import DEFAULT_TIMEOUT
 from .quiet import (environment_text, hide_inner_deprecations, speak_once,
@@ -265,6 +265,19 @@ class STVGRunner(Runner):
                 f'here are {real}: scaled by {ratio:g}')
             for group in wrapper.param_groups:
                 group['lr'] *= ratio
+
+    def load_or_resume(self) -> None:
+        """Load or resume; ``resume=True`` means the last checkpoint.
+
+        Without one, the run begins, from the parts of ``load_from`` if it is
+        a list of them.
+        """
+        if self._resume and not self._has_loaded and not isinstance(
+                self._load_from, str):
+            last = latest_checkpoint(self.work_dir)
+            self._resume = last is not None
+            self._load_from = last or self._load_from
+        super().load_or_resume()
 
     def resume(self, filename: str, *args, **kwargs) -> None:
         """Go on with a run; see MMEngine.

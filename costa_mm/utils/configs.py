@@ -24,6 +24,20 @@ def iter_datasets(cfg: dict) -> Iterator[dict]:
             yield from unpack(cfg[name]['dataset'])
 
 
+def settle_preprocessor(cfg: dict) -> None:
+    """Let the model have the config's ``data_preprocessor``, in place.
+
+    MMEngine's runner does so when it builds the model; whoever builds
+    ``cfg.model`` itself would have another preprocessor.
+
+    Args:
+        cfg (dict): A whole config, or one without a model.
+    """
+    own, model = cfg.get('data_preprocessor'), cfg.get('model')
+    if own is not None and model is not None:
+        model.setdefault('data_preprocessor', own)
+
+
 def dataset_of(cfg: dict, split: str) -> dict:
     """The dataset of a split as a config has it.
 

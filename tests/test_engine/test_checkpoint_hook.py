@@ -6,9 +6,10 @@ import subprocess
 
 import pytest
 import torch
-from engine_toy import final_state, toy_config, train
+from engine_toy import ToyMetric, final_state, toy_config, train
 
 from costa_mm.engine import AtomicCheckpointHook, STVGRunner, checkpoint_io
+from costa_mm.registry import METRICS
 
 
 def test_unknown_argument_raises():
@@ -164,3 +165,31 @@ def test_resume_needs_all_weights(tmp_path):
         tmp_path, load_from=str(path), resume=True, custom_hooks=[])
     with pytest.raises(ValueError, match='1 missing .*head.weight'):
         STVGRunner.from_cfg(cfg).train()
+
+
+def test_a_run_that_goes_on_elsewhere_takes_nothing_away(tmp_path):
+    """Nor does it leave its own old best file in a folder that has moved."""
+    first, moved, other = (tmp_path / n for n in ('first', 'moved', 'other'))
+    train(first, **{'train_cfg.max_epochs': 2})
+    before = {p.name for p in first.glob('*.pth')}
+    assert 'best_toy_score_iter_12.pth' in before
+    changes = {'train_cfg.max_epochs': 4,
+               'val_evaluator.type': 'RisingMetric'}
+    STVGRunner.from_cfg(toy_config(
+        other, load_from=str(first / 'iter_12.pth'), resume=True,
+        **changes)).train()
+    assert {p.name for p in first.glob('*.pth')} == before
+    assert [p.name for p in other.glob('best_*')] == [
+        'best_toy_score_iter_24.pth']
+    first.rename(moved)
+    train(moved, True, **changes)
+    assert [p.name for p in moved.glob('best_*')] == [
+        'best_toy_score_iter_24.pth']
+
+
+@METRICS.register_module()
+class RisingMetric(ToyMetric):
+    """Every validation is better than all before."""
+
+    def compute_metrics(self, results):
+        return dict(super().compute_metrics(results), score=1.)

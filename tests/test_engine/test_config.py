@@ -10,9 +10,10 @@ from mmengine.config import Config
 from torch.utils.data import DataLoader
 
 import costa_mm
+from costa_mm.apis.model_choice import config_of, find_config
 from costa_mm.engine.config import (build_runner, check_config, enable_amp,
                                     enable_auto_scale_lr, known_keys,
-                                    read_config)
+                                    load_config, read_config)
 
 
 @pytest.fixture
@@ -121,3 +122,23 @@ def test_custom_imports_may_begin_with_mmdet(tmp_path):
         [sys.executable, '-c', code], capture_output=True, text=True,
         env=dict(os.environ, PYTHONPATH=f'{root}{os.pathsep}{tmp_path}'))
     assert out.stdout.endswith('True\n'), out.stderr
+
+
+@pytest.mark.parametrize('inside', [{}, dict(mean=[9.])])
+def test_the_preprocessor_beside_the_model_is_the_models(tmp_path, inside):
+    """MMEngine's runner merges it; the model's own comes first there too."""
+    path = tmp_path / 'a.py'
+    model = dict(type='ToyModel', **inside and dict(data_preprocessor=inside))
+    path.write_text(f'model = {model}\n'
+                    'data_preprocessor = dict(type="P", mean=[1.])\n')
+    path = str(path)
+    options = {'data_preprocessor.mean': [2.]}
+    for cfg, mean in (
+            (load_config(path), 1.), (load_config(path, options), 2.),
+            (read_config(path), 1.), (read_config(path, options=options), 2.),
+            (find_config(path, None)[0], 1.),
+            (find_config(Config.fromfile(path), None)[0], 1.),
+            (find_config(Config.fromfile(path)._cfg_dict, None)[0], 1.),
+            (config_of(dict(meta=dict(cfg=Path(path).read_text())), ''), 1.)):
+        wanted = inside or dict(type='P', mean=[mean])
+        assert cfg.model.data_preprocessor == wanted

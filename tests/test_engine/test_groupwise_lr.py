@@ -184,3 +184,19 @@ def test_every_rate_of_the_rest_is_that_of_an_uninterrupted_run(before, now):
     assert [r['text'] for r in found] == pytest.approx(
         [r['text'] for r in wanted], abs=1e-12)
     assert resumed.last_step == resumed.end - 1 == whole.last_step
+
+
+def test_one_prefix_is_no_row_of_letters():
+    wrapper = optimizer(head=dict(prefixes='head.', lr=1.))
+    assert {g['name']: len(g['params'])
+            for g in wrapper.optimizer.param_groups} == dict(head=2, rest=4)
+
+
+@pytest.mark.parametrize('options, match', [
+    (dict(lr_mult=0.1), r"'head' has \['lr_mult'\], which AdamW does not know"
+     ".*'lr'.*; give lr itself in place of lr_mult"),
+    (dict(decay_mult=0.), 'give decay itself|decay_mult'),
+    (dict(weigth_decay=0.5, lr=1.), "weigth_decay.*'weight_decay'")])
+def test_an_option_that_nothing_reads_is_an_error(options, match):
+    with pytest.raises(ValueError, match=match):
+        optimizer(head=dict(prefixes=('head.', ), **options))

@@ -6,6 +6,7 @@ import pytest
 import torch
 from engine_toy import differences, final_state, toy_config, train
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 
 from costa_mm.engine import STVGRunner
@@ -152,3 +153,72 @@ def test_a_checkpoint_without_a_config(begun, resumed, tmp_path):
     runner, said = resumed(tmp_path / 'bare.pth')
     assert 'holds no config' in said and runner.iter == 18
     assert differences({}, {}) == [] and final_state(tmp_path, 'iter_18.pth')
+
+
+def holding(begun, tmp_path, *names, drop=()):
+    """The checkpoint with some of its parts only."""
+    checkpoint = torch.load(begun, weights_only=True)
+    path = tmp_path / 'part.pth'
+    torch.save({k: v for k, v in checkpoint.items()
+                if (k in names if names else k not in drop)}, path)
+    return path
+
+
+@pytest.mark.parametrize('names, drop, lacking', [
+    ((), ('optimizer', ), 'optimizer'),
+    ((), ('param_schedulers', ), 'param_schedulers'),
+    (('state_dict', ), (), 'meta.epoch, meta.iter, optimizer, message_hub')])
+def test_a_file_that_cannot_be_gone_on_with(begun, resumed, tmp_path, names,
+                                            drop, lacking):
+    path = holding(begun, tmp_path, *names, drop=drop)
+    with pytest.raises(ValueError, match=f'part.pth holds no {lacking}.*, as '
+                       '.*last_checkpoint names'):
+        resumed(path)
+
+
+def test_the_best_weights_are_no_place_to_go_on(begun, resumed):
+    best, = begun.parent.glob('best_*.pth')
+    with pytest.raises(ValueError, match='best_.* holds no optimizer, param'):
+        resumed(best)
+
+
+def test_without_averaging_the_trained_weights_go_on(begun, resumed):
+    """The checkpoint's own are averages."""
+    hooks = [dict(type='SaveOnSignalHook'), dict(type='NonFiniteLossHook')]
+    still = {'optim_wrapper.optimizer.lr': 0.0}
+    runner, said = resumed(custom_hooks=hooks, **still)
+    saved = torch.load(begun, weights_only=True)
+    trained = saved['ema_state_dict']['module.conv.weight']
+    assert not torch.equal(trained, saved['state_dict']['conv.weight'])
+    assert torch.equal(runner.model.conv.weight, trained)
+    assert 'averages nothing' in said
+
+
+@pytest.mark.parametrize('parts', [False, True])
+def test_resume_in_a_config_means_the_last_checkpoint(begun, tmp_path, parts):
+    """Whatever initial weights it names; without one the run begins."""
+    source = dict(weights=str(begun), prefix='')
+    cfg = toy_config(tmp_path, resume=True, **{'train_cfg.max_epochs': 1})
+    if parts:
+        cfg.load_from = [source]
+    runner = STVGRunner.from_cfg(cfg)
+    runner.train()
+    assert runner.iter == 6
+    cfg = toy_config(tmp_path, resume=True, **{'train_cfg.max_epochs': 2})
+    if parts:
+        cfg.load_from = [source]
+    runner = STVGRunner.from_cfg(cfg)
+    seen = []
+    runner.register_hook(Noting(seen))
+    runner.train()
+    assert seen == list(range(6, 12))
+
+
+class Noting(Hook):
+    """Notes the iterations."""
+
+    def __init__(self, seen):
+        self.seen = seen
+
+    def before_train_iter(self, runner, *args, **kwargs):
+        self.seen.append(runner.iter)

@@ -2,11 +2,14 @@
 """Random state and gradients."""
 import io
 import random
+from itertools import combinations
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 from torch import nn
 
+from costa_mm.engine.loops import _ResumableLoop
 from costa_mm.engine.run_state import (capture_gradients, capture_random_state,
                                        preserved_random_state,
                                        restore_gradients, restore_random_state)
@@ -60,3 +63,22 @@ def test_gradients_do_not_depend_on_the_wrapper():
     restore_gradients(other, gradients)
     assert torch.equal(other.weight.grad, model.weight.grad)
     assert capture_gradients(model).keys() == gradients.keys()
+
+
+def test_processes_draw_apart_wherever_the_run_goes_on():
+    """With other processes than before there is no state to put back."""
+    drawn = []
+    for rank, world, done in [(0, 1, 12), (0, 2, 12), (1, 2, 12), (0, 2, 0),
+                              (1, 2, 0), (0, 2, 24)]:
+        torch.manual_seed(3), np.random.seed(3), random.seed(3)
+        runner = SimpleNamespace(
+            world_size=world, rank=rank, seed=3, call_hook=lambda name: None)
+        loop = SimpleNamespace(runner=runner, _iter=done)
+        _ResumableLoop._begin(loop)
+        drawn.append(draw())
+    fresh = drawn[3]
+    torch.manual_seed(3), np.random.seed(3), random.seed(3)
+    assert draw() == fresh  # as before: that of the seed itself
+    assert drawn[0] == drawn[1]  # the first process, however many there are
+    assert all(a[i] != b[i] for a, b in combinations(drawn[1:], 2)
+               for i in range(len(a)))

@@ -47,9 +47,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Draw the samples."""
     args = parse_args()
-    cfg = load_config(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options)
     dataset_cfg = first_dataset(cfg, args.split)
     predictions = load_tubes(args.predictions) if args.predictions else {}
     if predictions:

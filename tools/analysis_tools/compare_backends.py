@@ -31,6 +31,7 @@ from costa_mm.apis.backends import GraphBackbone
 from costa_mm.cli.running import run_main
 from costa_mm.cli.video_options import add_videos, evenly
 from costa_mm.engine.checkpoint_io import build_trained, read_checkpoint
+from costa_mm.engine.config import load_config
 from costa_mm.registry import DATASETS
 from costa_mm.utils.configs import first_dataset
 from costa_mm.utils.files import write_json
@@ -128,9 +129,7 @@ def value_of(metrics: Dict[str, float], name: str) -> float:
 def main(argv: Optional[List[str]] = None) -> None:
     """Predict, print."""
     args = parse_args(argv)
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'costa_mm'))
     model = build_trained(cfg.model, read_checkpoint(args.checkpoint),
                           args.checkpoint).eval()

@@ -100,9 +100,7 @@ def plot(values: Dict[str, List[float]], title: str, path: str) -> None:
 def main() -> None:
     """Write ``SPLIT.json`` and ``SPLIT.png``."""
     args = parse_args()
-    cfg = load_config(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options)
     dataset = DATASETS.build(
         dict(first_dataset(cfg, args.split), pipeline=[]))
     infos = [dataset.get_data_info(i) for i in range(len(dataset))]

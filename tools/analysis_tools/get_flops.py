@@ -135,9 +135,7 @@ def measure(model: nn.Module, shape: Tuple[int, int, int]) -> dict:
 def main() -> None:
     """Print the table."""
     args = parse_args()
-    cfg = load_config(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'costa_mm'))
     config = cfg.model if args.load_text else offline(cfg.model)
     with torch.device('meta' if args.no_flops else 'cpu'):

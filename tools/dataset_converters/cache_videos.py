@@ -51,9 +51,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     """Store all videos; the exit status is 1 if one could not be."""
     args = parse_args()
-    cfg = load_config(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options)
     side, max_size = largest_size(cfg)
     side = args.short_side or side
     max_size = args.max_size or max_size

@@ -346,9 +346,7 @@ def _padded(shape: Sequence[int], divisor: int) -> Tuple[int, ...]:
 def main() -> None:
     """Export, compare, write."""
     args = parse_args()
-    cfg = load_config(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'costa_mm'))
     model = build_trained(cfg.model, read_checkpoint(args.checkpoint),
                           args.checkpoint).eval()

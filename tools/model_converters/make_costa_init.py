@@ -71,9 +71,7 @@ def parts_of(args: argparse.Namespace) -> list:
 
 def build_model(args: argparse.Namespace) -> nn.Module:
     """The config's model, without the weights of its text encoder."""
-    cfg = load_config(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'costa_mm'))
     try:
         text = without_weights(cfg.model.text_encoder)

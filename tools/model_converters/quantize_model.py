@@ -24,6 +24,7 @@ from mmengine.registry import init_default_scope
 
 from costa_mm.cli.running import run_main
 from costa_mm.cli.video_options import add_videos, evenly
+from costa_mm.engine.config import load_config
 from costa_mm.registry import DATASETS, MODELS
 from costa_mm.utils.configs import first_dataset
 from costa_mm.utils.files import atomic_path
@@ -121,9 +122,7 @@ def quantize(path: str, out: str, found: Iterator[np.ndarray],
 def main(argv: Optional[List[str]] = None) -> None:
     """Look at videos, round, write."""
     args = parse_args(argv)
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'costa_mm'))
     quantize(args.graph, args.out, videos(cfg, args.split, args.number),
              args.weight_bits)

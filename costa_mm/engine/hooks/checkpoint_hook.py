@@ -359,6 +359,9 @@ class AtomicCheckpointHook(CheckpointHook):
             self.best_ckpt_path = path
         else:
             self.best_ckpt_path_dict[key] = path
+        # in a folder that has been moved; never in that of another run, from
+        # which this one was resumed
+        old = old and osp.join(self.out_dir, osp.basename(old))
         if old and old != path:
             self._remove(old)
         runner.logger.info(f'best {key} so far, {score:.4f}: {path}')

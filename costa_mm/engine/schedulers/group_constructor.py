@@ -6,6 +6,7 @@ from typing import Dict, List, Optional
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from torch import nn
+from torch.optim import Optimizer
 
 from costa_mm.registry import (OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS,
                                OPTIMIZERS)
@@ -27,12 +28,14 @@ class GroupOptimWrapperConstructor:
     Args:
         optim_wrapper_cfg (dict): With 'optimizer', and optionally 'type'.
         paramwise_cfg (dict): ``groups``: by name, a dict with ``prefixes``
-            (parameters whose name starts with one of them; the first group
-            that matches takes it) and options of the group such as ``lr``.
+            (parameters whose name starts with one of them, or with the only
+            one; the first group that matches takes it) and options of the
+            group such as ``lr``.
 
     Raises:
         ValueError: If the config is not of this form, or, when called, if a
-            group takes no trainable parameter.
+            group takes no trainable parameter or has an option that the
+            optimizer does not know.
     """
 
     def __init__(self,
@@ -45,10 +48,14 @@ class GroupOptimWrapperConstructor:
                              f'{sorted(unknown)}')
         if 'optimizer' not in optim_wrapper_cfg:
             raise ValueError('optim_wrapper needs an optimizer')
-        self.groups = paramwise_cfg.get('groups', {})
-        for name, group in self.groups.items():
-            if not group.get('prefixes'):
+        self.groups: Dict[str, dict] = {}
+        for name, group in paramwise_cfg.get('groups', {}).items():
+            prefixes = group.get('prefixes')
+            if not prefixes:
                 raise ValueError(f'group {name!r} needs prefixes')
+            if isinstance(prefixes, str):
+                prefixes = (prefixes, )
+            self.groups[name] = dict(group, prefixes=tuple(prefixes))
         self.wrapper_cfg = deepcopy(dict(optim_wrapper_cfg))
         self.optimizer_cfg = self.wrapper_cfg.pop('optimizer')
 
@@ -57,9 +64,23 @@ class GroupOptimWrapperConstructor:
         optimizer = OPTIMIZERS.build({
             **self.optimizer_cfg, 'params': self.split(unwrapped(model))
         })
+        self._check_options(optimizer)
         cfg = {'type': 'OptimWrapper', **self.wrapper_cfg}
         return OPTIM_WRAPPERS.build(cfg, default_args=dict(
             optimizer=optimizer))
+
+    def _check_options(self, optimizer: Optimizer) -> None:
+        """Refuse what the optimizer would keep and never read."""
+        for name, group in self.groups.items():
+            unknown = sorted(set(group) - {'prefixes', *optimizer.defaults})
+            if unknown:
+                hint = ''.join(
+                    f'; give {k[:-5]} itself in place of {k}'
+                    for k in unknown if k.endswith('_mult'))
+                raise ValueError(
+                    f'group {name!r} has {unknown}, which '
+                    f'{type(optimizer).__name__} does not know: it has '
+                    f'{sorted(optimizer.defaults)}{hint}')
 
     def split(self, model: nn.Module) -> List[dict]:
         """Parameter groups of a model, each with its 'name'."""
@@ -90,6 +111,6 @@ class GroupOptimWrapperConstructor:
 
     def _group_of(self, param: str) -> str:
         for name, group in self.groups.items():
-            if param.startswith(tuple(group['prefixes'])):
+            if param.startswith(group['prefixes']):
                 return name
         return REST

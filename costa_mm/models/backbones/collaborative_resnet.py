@@ -73,8 +73,9 @@ class CollaborativeResNet(BaseModule):
         init_cfg (dict, optional): Initialisation config.
 
     Raises:
-        ValueError: If there is no pathway, if they differ in channels, or if
-            the 3D pathway would shorten time.
+        ValueError: If there is no pathway, if they differ in channels, if
+            the 3D pathway would shorten time, or if stages are asked for
+            that there are not.
     """
 
     def __init__(self,
@@ -98,6 +99,7 @@ class CollaborativeResNet(BaseModule):
             raise ValueError('single_output needs exactly one of out_indices')
         self._check_pathways()
         self.stage_channels = _stage_channels(self.spatial or self.temporal)
+        self._check_stages()
         self.out_channels = self.stage_channels[self.out_indices[-1]]
         self.connections = None
         if self.spatial is not None and self.temporal is not None:
@@ -138,6 +140,18 @@ class CollaborativeResNet(BaseModule):
             if two != three:
                 raise ValueError('the pathways differ in channels per stage: '
                                  f'2D {two}, 3D {three}')
+
+    def _check_stages(self) -> None:
+        stages = list(range(len(self.stage_channels)))
+        wanted = list(self.out_indices)
+        if not wanted or wanted != sorted(set(wanted) & set(stages)):
+            raise ValueError(f'out_indices {self.out_indices} must be stages '
+                             f'from 0 to {stages[-1]}, in rising order')
+        found = getattr(self.spatial, 'out_indices', stages)
+        if list(found) != stages:
+            raise ValueError(
+                f'the 2D pathway has out_indices={tuple(found)}, but all of '
+                f'its stages are needed: out_indices={tuple(stages)}')
 
     def forward(
         self,

@@ -37,8 +37,9 @@ class STVGDataPreprocessor(BaseDataPreprocessor):
         super().__init__(non_blocking=non_blocking)
         self.pad_size_divisor = pad_size_divisor
         for name, value in (('mean', mean), ('std', std)):
+            value = torch.tensor(value, dtype=torch.float32)
             self.register_buffer(
-                name, torch.tensor(value).view(1, 3, 1, 1), persistent=False)
+                name, value.view(1, 3, 1, 1), persistent=False)
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Prepare a batch.

@@ -1,6 +1,7 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Binary cross entropy over the classes of a video's attributes."""
 import torch.nn.functional as F
+from mmdet.utils import reduce_mean
 from torch import Tensor, nn
 
 from costa_mm.registry import MODELS
@@ -9,6 +10,9 @@ from costa_mm.registry import MODELS
 @MODELS.register_module()
 class MultiLabelLoss(nn.Module):
     """Mean over classes, then over the videos that have labels.
+
+    Those of all processes count, so that two of them with one video each
+    have the gradients of one with both.
 
     Args:
         loss_weight (float): Factor.
@@ -30,5 +34,7 @@ class MultiLabelLoss(nn.Module):
         has_labels = (labels >= 0).all(1)  # (B, )
         loss = F.binary_cross_entropy_with_logits(
             logits.float(), labels.clamp(min=0), reduction='none').mean(1)
-        loss = (loss * has_labels).sum() / has_labels.sum().clamp(min=1)
+        # 0 labels give 0, whatever that is divided by
+        count = reduce_mean(has_labels.sum().float()).clamp(min=1e-6)
+        loss = (loss * has_labels).sum() / count
         return self.loss_weight * loss

@@ -418,6 +418,13 @@ def test_mixed_precision_keeps_maps_in_16_bits():
     (dict(temporal=temporal_cfg() | dict(pool1_stride_t=2)), 'shortens time'),
     (dict(temporal=temporal_cfg() | dict(base_channels=8)), 'differ'),
     (dict(single_output=True, out_indices=(2, 3)), 'exactly one'),
+    (dict(out_indices=(3, 0)), r'out_indices \(3, 0\) must be stages from 0'),
+    (dict(out_indices=(-1, )), 'must be stages from 0 to 3'),
+    (dict(out_indices=(2, 2)), 'rising order'),
+    (dict(out_indices=(4, ), temporal=None), 'must be stages from 0 to 3'),
+    (dict(out_indices=()), 'must be stages'),
+    (dict(spatial=spatial_cfg() | dict(out_indices=(1, 2, 3))),
+     r'2D pathway has out_indices=\(1, 2, 3\), but all'),
 ])
 def test_wrong_configs_raise(change, match):
     with pytest.raises(ValueError, match=match):

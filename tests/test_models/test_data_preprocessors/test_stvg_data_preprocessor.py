@@ -76,3 +76,12 @@ def test_constants_are_in_no_checkpoint():
 def test_wrong_shapes_raise():
     with pytest.raises(ValueError, match='video 1'):
         STVGDataPreprocessor().stack([videos()[0], torch.zeros(3, 8, 8)])
+
+
+def test_whole_numbers_are_numbers():
+    batch = STVGDataPreprocessor(
+        mean=(124, 116, 104), std=(58, 57, 57)).stack(videos())
+    assert batch.frames.dtype == torch.float32
+    expected = STVGDataPreprocessor(
+        mean=(124., 116., 104.), std=(58., 57., 57.)).stack(videos())
+    assert torch.equal(batch.frames, expected.frames)
