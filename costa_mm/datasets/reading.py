@@ -171,10 +171,7 @@ def open_videos(annotations: Annotations,
         elif info is None:
             out.append(annotation)
         elif not every:
-            stated = {k: getattr(annotation, k) for k in FACTS}
-            stated = {k: v for k, v in stated.items() if v is not None}
-            facts = {**info._asdict(), **stated}
-            out.append(annotation._replace(**facts))
+            out.append(dataset.add_video_facts(annotation, info))
         elif _compare(annotation, info, dataset):
             out.append(dataset.use_video_facts(annotation, info))
     return out
