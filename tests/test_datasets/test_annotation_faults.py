@@ -208,6 +208,34 @@ def test_boxes_are_counted_as_in_the_file(boxes, what, clip, make_ann):
     assert line.count('sentences[') == 1
 
 
+@pytest.mark.parametrize('span, boxes', [
+    ([20, 30], [[k, 2, k + 30, 40] for k in range(48)]),  # the whole video
+    ([2, 5], [[1, 2, 30, 40]] * 4),  # the end taken for inclusive
+    ([2, 5], [None, None, [1, 2, 30, 40], None]),
+    ([40, 99], [[1, 2, 30, 40]] * 60),  # over the end of the video as well
+])
+def test_a_list_of_boxes_longer_than_the_span(span, boxes, clip, make_ann):
+    line, = told(dict(videos=[
+        video(GOOD, dict(GOOD, span=span, boxes=boxes))]), clip, make_ann)
+    assert line.startswith(
+        'error: videos[0] (clip.mp4) sentences[1]: the list "boxes" starts '
+        f'at the first frame of the span and has {len(boxes)} boxes for '
+        f'{span[1] - span[0]} frames; name the frames with an object')
+
+
+def test_lists_that_fit_and_shorter_ones(clip, make_ann):
+    box = [1, 2, 30, 40]
+    path = make_ann(dict(videos=[
+        video(dict(GOOD, span=[2, 6], boxes=[box] * 4),
+              dict(GOOD, span=[2, 6], boxes=[None, box, box]),
+              dict(GOOD, span=[44, 60], boxes=[box] * 16))]))
+    dataset = STVGDataset(path, data_prefix=dict(video=str(clip.parent)))
+    tubes = [dataset.get_data_info(i)['gt_tube'] for i in range(3)]
+    assert [t.span for t in tubes] == [(2, 6), (2, 6), (44, 48)]
+    assert [t.frame_ids.tolist() for t in tubes] == [
+        [2, 3, 4, 5], [3, 4], [44, 45, 46, 47]]
+
+
 # --------------------------------------------------- what cannot be scored
 def test_sentences_without_truth_can_be_left_out(clip, make_ann):
     content = dict(videos=[
