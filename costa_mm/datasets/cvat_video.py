@@ -1,5 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """What people label with CVAT."""
+import json
 import math
 import os
 from typing import Any, Dict, Iterable, Iterator, List, Tuple
@@ -8,7 +9,7 @@ from xml.etree import ElementTree as XML
 from costa_mm.registry import DATASETS
 from .annotation_files import RepeatedKeys
 from .base_dataset import BaseSTVGDataset
-from .fields import as_int, as_text, maybe
+from .fields import as_int, as_span, as_text, maybe, short
 from .problems import SchemaError
 from .records import SentenceAnnotation
 from .tracks import Said, Track, annotate
@@ -16,6 +17,7 @@ from .tracks import Said, Track, annotate
 EXPECTED = ('"CVAT for video 1.1" of a task: NAME.xml with <track> and <box>, '
             'or a folder of such files')
 CORNERS = ('xtl', 'ytl', 'xbr', 'ybr')
+EVENT_SPAN = 'event_span'
 
 
 @DATASETS.register_module()
@@ -25,10 +27,12 @@ class CVATVideoDataset(BaseSTVGDataset):
     Give the label a text attribute ``sentence`` and write there what the
     object does; several sentences stand in several lines.  The event lasts
     as long as the track is visible: end it, or switch it to "outside", where
-    the event is over.  A mutable attribute may change within a track: a
-    sentence then lasts from the first to the last box of those in a row that
-    have it.  A rotated box is read as the upright one around it.  Other
-    shapes than boxes are not read.
+    the event is over.  Where it lasts longer than the boxes, the text
+    attribute ``event_span`` of the track says so: "[start, end]", the end
+    exclusive; it makes no event shorter.  A mutable attribute may change
+    within a track: a sentence then lasts from the first to the last box of
+    those in a row that have it.  A rotated box is read as the upright one
+    around it.  Other shapes than boxes are not read.
 
     Args:
         ann_file (str): One XML file, or a folder of them (one per task, as
@@ -116,7 +120,7 @@ class CVATVideoDataset(BaseSTVGDataset):
                     found.append(Said(line, (frame, frame + 1)))
                 place = lasting[line]
                 found[place] = Said(line, (found[place].span[0], frame + 1))
-        return found
+        return _prolong(found, boxes, track)
 
     def _lines(self, elements: Iterable[XML.Element],
                before: List[str]) -> List[str]:
@@ -147,6 +151,26 @@ def _visible_boxes(track: XML.Element) -> List[Tuple[int, XML.Element]]:
     boxes = [(as_int(int(box.attrib['frame'])), box)
              for box in track.iter('box') if box.get('outside') != '1']
     return sorted(boxes, key=lambda item: item[0])
+
+
+def _prolong(found: List[Said], boxes: List[Tuple[int, XML.Element]],
+             track: XML.Element) -> List[Said]:
+    """Sentences of the first and the last box, as long as the track says."""
+    texts = [e.text for e in track.iter('attribute')
+             if e.get('name') == EVENT_SPAN and (e.text or '').strip()]
+    if not texts:
+        return found
+    try:
+        start, end = as_span(json.loads(texts[0]))
+    except ValueError as e:
+        raise ValueError(f'{EVENT_SPAN} {short(texts[0])} is not "[start, '
+                         f'end]" ({e})') from e
+    first, last = boxes[0][0], boxes[-1][0] + 1
+    return [
+        Said(text, (min(a, start) if a == first else a,
+                    max(b, end) if b == last else b))
+        for text, (a, b) in found
+    ]
 
 
 def _read_track(element: XML.Element) -> Track:
