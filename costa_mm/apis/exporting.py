@@ -82,6 +82,7 @@ def write_annotations(dataset: BaseSTVGDataset,
         SampleRecord(
             info['sample_id'],
             qtype=info['qtype'],
+            factors=info['factors'],
             video_id=os.path.relpath(info['video_path'], root or '.'),
             pred=info['gt_tube'],
             sentence=info['sentence'],

@@ -4,7 +4,9 @@ import gzip
 import json
 import os
 import zlib
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from enum import IntEnum
+from typing import (Any, Dict, Iterable, Iterator, List, Optional, Sequence,
+                    Tuple)
 
 from .problems import SchemaError
 
@@ -83,11 +85,28 @@ def repeated_keys(value: Any) -> Iterator[Tuple[str, str]]:
                      for i, v in reversed(list(enumerate(value)))]
 
 
+class Fit(IntEnum):
+    """How well a file fits a name, best first."""
+    #: where the name says; a name without a suffix says any
+    EXACT = 0
+    #: somewhere below the folder, and the name says no place
+    BELOW = 1
+    #: where the name says, with another suffix
+    REPACKED = 2
+    #: the last two together
+    BELOW_REPACKED = 3
+    #: in another folder than the name says
+    ELSEWHERE = 4
+    ELSEWHERE_REPACKED = 5
+
+
 class FileFolder:
     """Finds files by name in a folder and the folders below it.
 
     The distributed archives unpack into numbered folders; people also put
     all files into one.  The tree is walked only if a direct look fails.
+    Names of one file are looked up together (:meth:`locate`), so that none
+    takes what another names.
 
     Args:
         root (str): The folder.
@@ -121,14 +140,53 @@ class FileFolder:
         if self._by_stem is None:
             self._by_stem = self._walk()
         base = os.path.basename(name)
+        found = self._by_stem.get(self._stem(base), [])
+        fits = [self.fit(name, path) for path in found]
+        return [p for p, fit in zip(found, fits) if fit == min(fits)]
+
+    def locate(self, names: Iterable[str]) -> Dict[str, List[str]]:
+        """Paths of the files that the names of one annotation file mean.
+
+        A file belongs to the name that fits it best.  Another name that would
+        be read from it means another file, which is not there.
+
+        Args:
+            names (Iterable[str]): See :meth:`find`.
+
+        Returns:
+            dict[str, list[str]]: For every name what :meth:`find_all` gives,
+            or an empty list.
+        """
+        found = {name: self.find_all(name) for name in names}
+        claims: Dict[str, Dict[str, Fit]] = {}
+        for name, paths in found.items():
+            if len(paths) == 1:
+                claim = claims.setdefault(os.path.normpath(paths[0]), {})
+                claim[name] = self.fit(name, paths[0])
+        for claim in claims.values():
+            best = min(claim.values())
+            alike = list(claim.values()).count(best)
+            for name, fit in claim.items():
+                # of two guesses none is better than the other
+                if fit > best or alike > 1 and fit > Fit.BELOW:
+                    found[name] = []
+        return found
+
+    def fit(self, name: str, path: str) -> Fit:
+        """How well a path that :meth:`find_all` gave fits its name."""
+        folder, base = os.path.split(os.path.normpath(name))
+        place = os.path.normpath(os.path.join(self.root, folder))
+        file = os.path.basename(path)
+        repacked = base not in (file, os.path.splitext(file)[0])
+        if os.path.normpath(os.path.dirname(path)) == place:
+            return Fit.REPACKED if repacked else Fit.EXACT
+        if not folder:
+            return Fit.BELOW_REPACKED if repacked else Fit.BELOW
+        return Fit.ELSEWHERE_REPACKED if repacked else Fit.ELSEWHERE
+
+    def _stem(self, base: str) -> str:
         stem, suffix = os.path.splitext(base)
-        if suffix.lower() not in self.suffixes:
-            stem = base
-        found = self._by_stem.get(stem, [])
-        place = os.path.join(self.root, os.path.dirname(name), stem)
-        return [p for p in found if os.path.basename(p) == base] or [
-            p for p in found if os.path.splitext(p)[0] == place
-        ] or found
+        return stem if suffix.lower() in self.suffixes else base
 
     def _walk(self) -> Dict[str, List[str]]:
         by_stem: Dict[str, List[str]] = {}

@@ -182,6 +182,13 @@ class BaseSTVGDataset(BaseDataset):
         """Replace what the file says of a video by what the video says."""
         return annotation._replace(**info._asdict())
 
+    def add_video_facts(self, annotation: SentenceAnnotation,
+                        info: VideoInfo) -> SentenceAnnotation:
+        """Take from the video what the file does not say of it."""
+        return annotation._replace(**{
+            key: value for key, value in info._asdict().items()
+            if getattr(annotation, key) is None})
+
     # -- from the file to records -------------------------------------------
     def load_data_list(self) -> List[dict]:
         """Read the annotation file and find every video."""

@@ -4,7 +4,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from costa_mm.registry import DATASETS
 from .base_dataset import BaseSTVGDataset
-from .fields import as_boxes, as_int, as_list, as_object, as_text, maybe
+from .fields import as_boxes, as_int, as_list, as_object, as_text, maybe, short
 from .problems import SchemaError
 from .records import SentenceAnnotation
 from .tracks import Said, Track, annotate, read_said
@@ -23,7 +23,7 @@ class COCOVideoDataset(BaseSTVGDataset):
     "the dog runs", "span": [start, end]}]``, where ``id`` is the
     ``instance_id`` of its boxes and ``span`` (end exclusive) is optional:
     default is from the first box to the last.  An instance may be listed
-    once per sentence, and has a ``video_id`` where ids repeat in other
+    once per sentence, and needs a ``video_id`` where its id repeats in other
     videos.  Ids of samples are ``VIDEO_NUMBER``.
 
     Args:
@@ -54,25 +54,44 @@ class COCOVideoDataset(BaseSTVGDataset):
             groups: Dict[Any, dict] = {
                 video['id']: dict(video=video, images={}, annotations=[],
                                   said=[])
-                for video in data['videos']
+                for video in _unique(data['videos'], 'videos')
             }
             video_of = {}
-            for image in data['images']:
-                video_of[image['id']] = groups[image['video_id']]
-                video_of[image['id']]['images'][image['id']] = image
-            owner = {}
+            for image in _unique(data['images'], 'images'):
+                video_of[image['id']] = image['video_id']
+                groups[image['video_id']]['images'][image['id']] = image
+            owners: Dict[Any, dict] = {}  # videos in which an instance is
             for annotation in data['annotations']:
-                group = video_of[annotation['image_id']]
-                group['annotations'].append(annotation)
-                owner[annotation['instance_id']] = group
-            for instance in as_list(data.get('instances', []), '"instances"'):
-                group = owner[instance['id']] if 'video_id' not in instance \
-                    else groups[instance['video_id']]
-                group['said'].append(instance)
+                video = video_of[annotation['image_id']]
+                groups[video]['annotations'].append(annotation)
+                owners.setdefault(annotation['instance_id'], {})[video] = 1
+            said = as_list(data.get('instances', []), '"instances"')
+            for k, instance in enumerate(said):
+                video = self._video_of(instance, owners, f'instances[{k}]')
+                if video is not None:
+                    groups[video]['said'].append(instance)
         except (KeyError, TypeError, ValueError) as e:
             raise SchemaError(f'{self.ann_file}: expected {EXPECTED}, where '
                               f'ids fit together; {e!r}') from e
         yield from enumerate(groups.values())
+
+    def _video_of(self, instance: Any, owners: Dict[Any, dict],
+                  place: str) -> Any:
+        """Id of the video that a sentence is about, None if nobody knows."""
+        as_object(instance, place)
+        if instance.get('video_id') is not None:
+            return instance['video_id']
+        videos = list(owners[instance['id']])
+        if len(videos) == 1:
+            return videos[0]
+        self.problems.add(
+            'error',
+            f'the instance {short(instance["id"])} is in several videos, '
+            f'{short(videos)}',
+            place,
+            fix='add "video_id", the id of the video that the sentence is '
+            'about')
+        return None
 
     def parse_data_info(self, key: Any,
                         entry: Any) -> List[SentenceAnnotation]:
@@ -95,3 +114,18 @@ class COCOVideoDataset(BaseSTVGDataset):
             said.setdefault(str(instance['id']), []).extend(
                 read_said(instance))
         return annotate(head, tracks, said, self.problems)
+
+
+def _unique(items: List[dict], name: str) -> List[dict]:
+    """Items of a list, each of its own id.
+
+    Raises:
+        ValueError: If two have one: boxes would go to the last of them.
+    """
+    seen = set()
+    for item in items:
+        if item['id'] in seen:
+            raise ValueError(f'two of the "{name}" have the id '
+                             f'{short(item["id"])}')
+        seen.add(item['id'])
+    return items

@@ -1,9 +1,7 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """From any dataset to one file of the STVGDataset format."""
 import os
-from typing import Any, Dict, List, NamedTuple, Optional
-
-import numpy as np
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from costa_mm.structures import Tube
 from costa_mm.utils.files import write_json
@@ -119,12 +117,13 @@ def to_stvg_format(converted: Converted, video_root: str) -> Dict[str, Any]:
         converted (Converted): What was read.
         video_root (str): Video paths are written relative to it.
     """
-    groups: Dict[str, List[dict]] = {}
+    groups: Dict[Tuple[str, str], List[dict]] = {}
     for record in converted.records:
-        groups.setdefault(record['video_path'], []).append(record)
+        key = record['video_path'], record['video_id']
+        groups.setdefault(key, []).append(record)
     return dict(videos=[
         _video_entry(path, group, video_root, converted.tracks)
-        for path, group in groups.items()
+        for (path, _), group in groups.items()
     ])
 
 
@@ -138,18 +137,69 @@ def _video_entry(path: str, group: List[dict], video_root: str,
         fps=first['fps'],
         width=first['width'],
         height=first['height'])
-    shared: Dict[str, List[Tube]] = {}
-    for record in group:
-        name = tracks.get(record['sample_id'])
-        if name is not None and record['gt_tube'] is not None:
-            shared.setdefault(name, []).append(record['gt_tube'])
+    shared, names = _share_tracks(group, tracks)
     if shared:
-        entry['tracks'] = {k: _track(v) for k, v in shared.items()}
+        entry['tracks'] = {k: v.entry() for k, v in shared.items()}
     entry['sentences'] = [
-        _sentence_entry(record, tracks.get(record['sample_id']))
+        _sentence_entry(record, names.get(record['sample_id']))
         for record in group
     ]
     return entry
+
+
+class SharedTrack:
+    """The boxes of an object, from sentences that agree about it."""
+
+    def __init__(self) -> None:
+        self._boxes: Dict[int, Optional[list]] = {}  # None: known to have none
+
+    def add(self, tube: Tube) -> bool:
+        """Take the boxes of a sentence, unless others would change it.
+
+        Args:
+            tube (Tube): All that is known of the object inside its span.
+
+        Returns:
+            bool: Whether they were taken.
+        """
+        boxes = dict.fromkeys(range(*tube.span))
+        boxes.update(zip(tube.frame_ids.tolist(), tube.boxes.tolist()))
+        if any(self._boxes.get(i, box) != box for i, box in boxes.items()):
+            return False
+        self._boxes.update(boxes)
+        return True
+
+    def entry(self) -> dict:
+        """The track as the format has it."""
+        boxes = {i: box for i, box in self._boxes.items() if box is not None}
+        start = min(boxes, default=0)
+        return dict(start=start, boxes=_box_list(boxes, start))
+
+
+def _share_tracks(
+        group: List[dict], tracks: Dict[str, str]
+) -> Tuple[Dict[str, SharedTrack], Dict[str, str]]:
+    """Tracks of a video by name, and the name that each sentence gets.
+
+    Entries of one video may use a name for different objects: the boxes of
+    the second one get another name.
+    """
+    shared: Dict[str, SharedTrack] = {}
+    names: Dict[str, str] = {}
+    taken = {tracks.get(record['sample_id']) for record in group}
+    for record in group:
+        name = first = tracks.get(record['sample_id'])
+        if name is None or record['gt_tube'] is None:
+            continue
+        number = 1
+        while not shared.setdefault(name, SharedTrack()).add(
+                record['gt_tube']):
+            number += 1
+            name = f'{first}_{number}'
+            while name in taken:
+                name += '_'
+        names[record['sample_id']] = name
+    return shared, names
 
 
 def _sentence_entry(record: dict, track: Optional[str]) -> dict:
@@ -167,19 +217,12 @@ def _sentence_entry(record: dict, track: Optional[str]) -> dict:
             entry['track'] = track
         elif len(tube.boxes):
             entry['boxes'] = _box_list(
-                dict(zip(tube.frame_ids.tolist(), tube.boxes)), tube.span[0])
+                dict(zip(tube.frame_ids.tolist(), tube.boxes.tolist())),
+                tube.span[0])
     return entry
 
 
-def _track(tubes: List[Tube]) -> dict:
-    boxes: Dict[int, np.ndarray] = {}
-    for tube in tubes:
-        boxes.update(zip(tube.frame_ids.tolist(), tube.boxes))
-    start = min(boxes, default=0)
-    return dict(start=start, boxes=_box_list(boxes, start))
-
-
-def _box_list(boxes: Dict[int, np.ndarray], start: int) -> list:
+def _box_list(boxes: Dict[int, Sequence[float]], start: int) -> list:
     """Boxes of consecutive frames from ``start`` on, None in gaps."""
     return [
         _numbers(boxes[i]) if i in boxes else None
@@ -187,6 +230,6 @@ def _box_list(boxes: Dict[int, np.ndarray], start: int) -> list:
     ]
 
 
-def _numbers(box: np.ndarray) -> list:
+def _numbers(box: Sequence[float]) -> list:
     """Whole numbers without their useless decimals."""
     return [int(c) if c == int(c) else round(float(c), 3) for c in box]

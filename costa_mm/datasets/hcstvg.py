@@ -101,6 +101,14 @@ class HCSTVGDataset(BaseSTVGDataset):
             info = info._replace(fps=info.num_frames / seconds)
         return super().use_video_facts(annotation, info)
 
+    def add_video_facts(self, annotation: SentenceAnnotation,
+                        info: VideoInfo) -> SentenceAnnotation:
+        """A rate that no entry says is that of the published rule, too."""
+        if self.clip_seconds:
+            frames = annotation.num_frames or info.num_frames
+            info = info._replace(fps=frames / self.clip_seconds)
+        return super().add_video_facts(annotation, info)
+
     def _read_factors(self) -> dict:
         if self.factors_file is None:
             return {}

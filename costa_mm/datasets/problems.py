@@ -16,6 +16,8 @@ FIXES = {
     'check the path and the folder of the videos',
     'several videos have this name':
     'give the path below the folder of the videos',
+    'videos read from another folder than the named one':
+    'give the path below the folder of the videos, if they are other videos',
     'unreadable video':
     'fetch or encode the video again',
     'no true span':

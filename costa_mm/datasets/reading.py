@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Sequence, Tuple, Union
 import numpy as np
 
 from costa_mm.utils.parallel import run_parallel
-from .annotation_files import FileFolder, repeated_keys
+from .annotation_files import FileFolder, Fit, repeated_keys
 from .problems import Problems
 from .readers import BaseVideoReader, VideoInfo, VideoReadError
 from .records import SentenceAnnotation
@@ -108,10 +108,7 @@ def locate_videos(annotations: Annotations, broken: Dict[str, str],
         list[SentenceAnnotation]: Those whose video is there.
     """
     names = dict.fromkeys(a.video for a in annotations)
-    files = {
-        name: folder.find_all(name)
-        for name in (*names, *broken.values())
-    }
+    files = folder.locate([*names, *broken.values()])
     for place, video in broken.items():
         if video not in names and len(files[video]) != 1:
             reason, detail = _not_found(files[video])
@@ -123,7 +120,23 @@ def locate_videos(annotations: Annotations, broken: Dict[str, str],
             found.append(annotation._replace(video_path=paths[0]))
         else:
             annotation.note(problems, 'skipped', *_not_found(paths))
+    _note_other_folders(found, folder, problems)
     return found
+
+
+def _note_other_folders(found: Annotations, folder: FileFolder,
+                        problems: Problems) -> None:
+    """Say once how many videos lie in another folder than named."""
+    moved: Dict[str, SentenceAnnotation] = {}
+    for annotation in found:
+        if annotation.video not in moved and folder.fit(
+                annotation.video, annotation.video_path) >= Fit.ELSEWHERE:
+            moved[annotation.video] = annotation
+    if moved:
+        first = next(iter(moved.values()))
+        first.note(problems, 'warning',
+                   'videos read from another folder than the named one',
+                   f': {len(moved)}, the first is {first.video_path}')
 
 
 def _not_found(paths: Sequence[str]) -> Tuple[str, str]:
@@ -171,10 +184,7 @@ def open_videos(annotations: Annotations,
         elif info is None:
             out.append(annotation)
         elif not every:
-            stated = {k: getattr(annotation, k) for k in FACTS}
-            stated = {k: v for k, v in stated.items() if v is not None}
-            facts = {**info._asdict(), **stated}
-            out.append(annotation._replace(**facts))
+            out.append(dataset.add_video_facts(annotation, info))
         elif _compare(annotation, info, dataset):
             out.append(dataset.use_video_facts(annotation, info))
     return out

@@ -43,7 +43,8 @@ class STVGDataset(BaseSTVGDataset):
 
     Frames count from 0, boxes are pixels of the source video.  ``boxes`` is
     an object from frame to box or a list that starts at the first frame of
-    the span, with null where there is none.  A sentence without a span can
+    the span, with null where there is none; it may end before the span, not
+    behind it.  A sentence without a span can
     only be tested; in training it is left out and reported.
 
     Args:

@@ -105,6 +105,11 @@ def _read_boxes(boxes: Any, span: Optional[tuple]) -> FramesAndBoxes:
     """Boxes by frame, or from the first frame of the span on."""
     if not isinstance(boxes, dict):
         boxes = as_list(boxes or [], '"boxes"')
+        if span is not None and len(boxes) > span[1] - span[0]:
+            raise ValueError(
+                f'the list "boxes" starts at the first frame of the span and '
+                f'has {len(boxes)} boxes for {span[1] - span[0]} frames; name '
+                'the frames with an object {frame: box}')
         return _consecutive_boxes(boxes, 0 if span is None else span[0])
     for key in boxes:
         if not (key.isdecimal() and len(key) < 10):

@@ -98,8 +98,9 @@ class VidSTGDataset(BaseSTVGDataset):
         groups: Dict[str, List[SentenceAnnotation]] = {}
         for annotation in annotations:
             groups.setdefault(annotation.video_id, []).append(annotation)
-        tasks = [(folder.find(f'{vid}.json'), group)
-                 for vid, group in groups.items()]
+        files = folder.locate(f'{vid}.json' for vid in groups)
+        tasks = [(found[0] if len(found) == 1 else None, group)
+                 for found, group in zip(files.values(), groups.values())]
         if (tasks and not any(file for file, _ in tasks)
                 and not self.problems.count('error')):
             raise FileNotFoundError(

@@ -175,6 +175,62 @@ def test_two_files_of_one_name(clip, make_ann, tmp_path):
     assert 'a/twin.mp4' in line and 'b/twin.mp4' in line
 
 
+def test_a_name_does_not_take_the_file_of_another(clip, make_ann, tmp_path,
+                                                  v1_entry):
+    (tmp_path / 'v' / 'b').mkdir(parents=True)
+    shutil.copy(clip, tmp_path / 'v' / 'b' / '1.mp4')
+    root = tmp_path / 'v' / 'clip.mp4'
+    shutil.copy(clip, root)
+    two = [video(GOOD, path='a/1.mp4'), video(GOOD, path='b/1.mp4')]
+    line, = told(dict(videos=[*two]), root, make_ann)
+    assert line.startswith('skipped: videos[0] (a/1.mp4) sentences[0]: '
+                           'missing video; fix: check the path')
+    two[1]['sentences'] = [dict(GOOD, txt=1)]  # still the owner of the file
+    lines = told(dict(videos=[*two, video(GOOD)]), root, make_ann)
+    assert [line.split(': ')[2] for line in lines][1:] == [
+        'missing video; fix']
+    line, = told({'1.mkv': v1_entry, 'b/1.mp4': v1_entry}, root, make_ann,
+                 HCSTVGDataset)
+    assert line.startswith('skipped: 1.mkv: missing video')
+
+
+def test_videos_in_another_folder_are_told_once(clip, make_ann, tmp_path):
+    (tmp_path / 'v' / 'b').mkdir(parents=True)
+    for name in ('b/1', 'b/2', '3', 'clip'):
+        shutil.copy(clip, tmp_path / 'v' / f'{name}.mp4')
+    names = ['clip.mp4', '1.mp4', 'a/2.mp4', '/home/me/3.mp4']
+    line, = told(
+        dict(videos=[video(GOOD, dict(GOOD, id=f'{n}_x'), path=n)
+                     for n in names]), tmp_path / 'v' / 'clip.mp4', make_ann)
+    assert line == (
+        'warning: videos[2] (a/2.mp4) sentences[0]: videos read from another '
+        'folder than the named one: 2, the first is '
+        f'{tmp_path}/v/b/2.mp4; fix: give the path below the folder of the '
+        'videos, if they are other videos')
+
+
+def test_boxes_are_not_taken_from_another_video_of_vidor(clip, make_ann,
+                                                         tmp_path):
+    box = dict(tid=1, bbox=dict(xmin=1, ymin=2, xmax=30, ymax=40))
+    for name in ('v/a/clip.mp4', 'v/b/clip.mp4'):
+        (tmp_path / name).parent.mkdir(parents=True)
+        shutil.copy(clip, tmp_path / name)
+    (tmp_path / 'o' / 'b').mkdir(parents=True)
+    (tmp_path / 'o' / 'b' / 'clip.json').write_text(
+        json.dumps(dict(trajectories=[[box]] * 48)))
+    span = dict(begin_fid=5, end_fid=30)
+    entries = [
+        dict(vid=f'{k}/clip', fps=24, frame_count=48, width=96, height=64,
+             used_segment=span, temporal_gt=span,
+             captions=[dict(description='a dog', target_id=1)])
+        for k in 'ab'
+    ]
+    line, = told(entries, tmp_path / 'v' / 'clip.mp4', make_ann,
+                 VidSTGDataset, data_prefix=dict(vidor=str(tmp_path / 'o')))
+    assert line.startswith('skipped: entry 0 (a/clip.mp4) captions[0]: '
+                           'missing VidOR annotation')
+
+
 def test_a_missing_video_beside_a_bad_sentence(clip, make_ann, v1_entry):
     content = dict(videos=[
         video(dict(GOOD, span=[3, 3]), path='gone.mp4'),
@@ -206,6 +262,34 @@ def test_boxes_are_counted_as_in_the_file(boxes, what, clip, make_ann):
                  make_ann)
     assert f'videos[0] (clip.mp4) sentences[1]: {what}' in line
     assert line.count('sentences[') == 1
+
+
+@pytest.mark.parametrize('span, boxes', [
+    ([20, 30], [[k, 2, k + 30, 40] for k in range(48)]),  # the whole video
+    ([2, 5], [[1, 2, 30, 40]] * 4),  # the end taken for inclusive
+    ([2, 5], [None, None, [1, 2, 30, 40], None]),
+    ([40, 99], [[1, 2, 30, 40]] * 60),  # over the end of the video as well
+])
+def test_a_list_of_boxes_longer_than_the_span(span, boxes, clip, make_ann):
+    line, = told(dict(videos=[
+        video(GOOD, dict(GOOD, span=span, boxes=boxes))]), clip, make_ann)
+    assert line.startswith(
+        'error: videos[0] (clip.mp4) sentences[1]: the list "boxes" starts '
+        f'at the first frame of the span and has {len(boxes)} boxes for '
+        f'{span[1] - span[0]} frames; name the frames with an object')
+
+
+def test_lists_that_fit_and_shorter_ones(clip, make_ann):
+    box = [1, 2, 30, 40]
+    path = make_ann(dict(videos=[
+        video(dict(GOOD, span=[2, 6], boxes=[box] * 4),
+              dict(GOOD, span=[2, 6], boxes=[None, box, box]),
+              dict(GOOD, span=[44, 60], boxes=[box] * 16))]))
+    dataset = STVGDataset(path, data_prefix=dict(video=str(clip.parent)))
+    tubes = [dataset.get_data_info(i)['gt_tube'] for i in range(3)]
+    assert [t.span for t in tubes] == [(2, 6), (2, 6), (44, 48)]
+    assert [t.frame_ids.tolist() for t in tubes] == [
+        [2, 3, 4, 5], [3, 4], [44, 45, 46, 47]]
 
 
 # --------------------------------------------------- what cannot be scored

@@ -105,6 +105,37 @@ def test_frame_rate_rules(make_ann, videos, v1_entry):
     assert build(ann, videos).get_data_info(0)['fps'] == pytest.approx(24)
 
 
+@pytest.mark.parametrize('lacking', [
+    ['img_num'], ['img_num', 'width', 'height'], ['width'], []])
+@pytest.mark.parametrize('test_mode', [True, False])
+def test_the_rate_does_not_depend_on_what_is_probed(
+        lacking, test_mode, make_ann, videos, v1_entry):
+    for key in lacking:
+        del v1_entry[key]
+    ann = make_ann({'a.mp4': v1_entry})
+
+    def fps(**options):
+        dataset = build(ann, videos, test_mode=test_mode, **options)
+        return dataset.get_data_info(0)['fps']
+
+    assert fps(clip_seconds=20) == 2.4 and fps(clip_seconds=12) == 4
+    assert fps() == pytest.approx(24)
+    ann = make_ann({'a.mp4': dict(v1_entry, fps=25)})
+    assert fps(clip_seconds=20) == 25
+
+
+def test_the_rate_of_a_compact_file_and_of_bare_sentences(make_ann, videos):
+    compact = dict(videos=[dict(path='a.mp4', sentences=[dict(text='a')])])
+    for content in (compact, {'a.mp4': dict(English='a man walks')}):
+        dataset = build(make_ann(content), videos, clip_seconds=20,
+                        test_mode=True)
+        assert dataset.get_data_info(0)['fps'] == 2.4
+    compact['videos'][0]['num_frames'] = 40
+    dataset = build(make_ann(compact), videos, clip_seconds=20,
+                    test_mode=True)
+    assert dataset.get_data_info(0)['fps'] == 2
+
+
 def test_unusable_entries_are_left_out_with_a_reason(make_ann, videos,
                                                      v1_entry, tmp_path):
     (tmp_path / 'videos' / 'broken.mkv').write_bytes(b'x' * 5000)

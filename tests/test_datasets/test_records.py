@@ -67,6 +67,46 @@ def test_file_folder(tmp_path):
     assert folder.find('nothing') is None
 
 
+@pytest.mark.parametrize('files, names', [
+    # the path decides: one video named, another one absent
+    ('b/1.mp4', {'a/1.mp4': None, 'b/1.mp4': 'b/1.mp4'}),
+    ('1.mp4', {'a/1.mp4': None, '1.mp4': '1.mp4'}),
+    ('b/1.mp4', {'1.mp4': None, 'b/1.mp4': 'b/1.mp4'}),
+    ('b/1.mp4', {'a/1.mp4': None, './b/1': 'b/1.mp4'}),
+    ('b/1.mp4', {'a/1.mp4': None, 'c/1.mp4': None}),  # none is better
+    ('b/1.mp4', {'/old/1.mp4': None, 'b/1.mp4': 'b/1.mp4'}),
+    ('7/1.mp4', {'1.mp4': '7/1.mp4', 'a/1.mp4': None}),
+    # suffixes tell two videos apart as well
+    ('1.mp4', {'1.mkv': None, '1.mp4': '1.mp4'}),
+    ('1.mp4', {'1.mkv': None, '1.avi': None}),
+    ('7/1.mp4', {'1.mkv': None, '1.mp4': '7/1.mp4'}),
+    # a video repacked in its place goes before one in another folder
+    ('a/1.mkv b/1.mp4', {'a/1.mp4': 'a/1.mkv'}),
+    ('a/1.mkv b/1.mp4', {'a/1.mp4': 'a/1.mkv', 'b/1.mp4': 'b/1.mp4'}),
+    # nobody else wants the file, or it is one name twice
+    ('b/1.mp4', {'a/1.mp4': 'b/1.mp4'}),
+    ('b/1.mp4 2.mp4', {'a/1.mkv': 'b/1.mp4', 'x/2.mp4': '2.mp4'}),
+    ('7/1.mp4', {'1.mp4': '7/1.mp4', '1': '7/1.mp4'}),
+    ('a/1.mp4', {'a/1.mp4': 'a/1.mp4', 'b/../a/1.mp4': 'a/1.mp4',
+                 'a/1': 'a/1.mp4'}),
+    # two files fit
+    ('a/1.mp4 b/1.mp4', {'1.mp4': 2, 'c/1.mp4': 2, 'a/1.mp4': 'a/1.mp4'}),
+])
+def test_a_file_belongs_to_the_name_that_says_where_it_is(
+        files, names, tmp_path):
+    for name in (*files.split(), 'other/x.mp4'):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text('')
+    folder = FileFolder(str(tmp_path))
+    found = folder.locate([*names, 'x.mp4'])
+    assert {
+        name: len(paths) if len(paths) > 1 else None if not paths else
+        os.path.relpath(paths[0], tmp_path)
+        for name, paths in found.items()
+    } == dict(names, **{'x.mp4': 'other/x.mp4'})
+
+
 def test_problems_are_counted_with_examples():
     problems = Problems()
     for i in range(4):

@@ -63,6 +63,25 @@ def test_a_complete_machine(prepare, bare, capsys):
     assert code == 0 and 'complete' in out and 'MISSING' not in out
 
 
+@pytest.mark.parametrize('made, state', [
+    (['own/street/gt/gt.txt', 'own/sentences.json'], 'present'),  # MOT
+    (['own/part/street.xml'], 'present'),  # CVAT
+    (['own'], 'present'),
+    (['own/street/'], 'MISSING'),  # folders alone hold no annotation
+    ([], 'MISSING'),
+])
+def test_annotations_may_be_a_folder(prepare, bare, made, state):
+    for name in made:
+        path = bare / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir() if name.endswith('/') else path.touch()
+    dataset = dict(type='MOTDataset', ann_file='own')
+    needs = list(prepare.data_needs(
+        Config(dict(train_dataloader=dict(dataset=dataset)))))
+    assert [(n.kind, prepare.STATES[n.present]) for n in needs] == [
+        ('annotations', state)]
+
+
 @pytest.mark.parametrize('error, state, cost', [
     (RuntimeError('aten.item: a number'), 'unknown', False),
     (None, 'MISSING', True)])

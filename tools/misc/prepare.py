@@ -142,7 +142,10 @@ def data_needs(cfg: Config) -> Iterator[Need]:
             root = dataset.get('data_root') or ''
             file = os.path.join(root, dataset['ann_file'])
             if file not in seen:
-                yield Need('annotations', file, os.path.isfile(file), split)
+                # MOT and CVAT have a folder in place of a file
+                there = os.path.isfile(file) or any(
+                    files for _, _, files in os.walk(file))
+                yield Need('annotations', file, there, split)
             seen.add(file)
             for key, folder in (dataset.get('data_prefix') or {}).items():
                 folder = os.path.join(root, folder)

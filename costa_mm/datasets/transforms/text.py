@@ -17,8 +17,6 @@ MIRROR_WORDS = (
     ('leftwards', 'rightwards'),
     ('lefthand', 'righthand'),
     ('lefty', 'righty'),
-    ('clockwise', 'counterclockwise'),
-    ('clockwise', 'anticlockwise'),
 )
 
 
@@ -31,8 +29,13 @@ def _table() -> Dict[str, str]:
 
 
 _MIRROR = _table()
+# in one word, or in several with blanks or hyphens of any kind between them
+_BREAK = r'[\s_\-\u2010\u2011]*'
+_TURN = rf'clock{_BREAK}wise\b'
+_AGAINST = re.compile(rf'\b(?:counter|anti){_BREAK}(?={_TURN})',
+                      re.IGNORECASE)
 _PATTERN = re.compile(
-    r'\b(counter-clockwise|anti-clockwise|' +
+    rf'{_AGAINST.pattern}{_TURN}|\b{_TURN}|\b(?:' +
     '|'.join(sorted(_MIRROR, key=len, reverse=True)) + r')\b', re.IGNORECASE)
 
 
@@ -41,7 +44,7 @@ def mirror_words(sentence: str) -> str:
 
     Left and right change places, and so do the directions of a turn.  Upper
     case stays.  Mirroring twice gives the sentence back (spellings of
-    'counterclockwise' become that one).
+    'counterclockwise' become that one, or the one that the sentence has).
 
     Args:
         sentence (str): Any sentence.
@@ -52,12 +55,22 @@ def mirror_words(sentence: str) -> str:
 
     def exchange(match: 're.Match') -> str:
         word = match.group()
-        new = _MIRROR[word.lower().replace('-', '')]
+        new = _MIRROR.get(word.lower()) or _other_turn(word, sentence).lower()
         if word.isupper():
             return new.upper()
         return new.capitalize() if word[0].isupper() else new
 
     return _PATTERN.sub(exchange, sentence)
+
+
+def _other_turn(turn: str, sentence: str) -> str:
+    """The other direction, spelt as the sentence spells it elsewhere."""
+    with_clock = _AGAINST.sub('', turn)
+    if with_clock != turn:
+        return with_clock
+    known = _AGAINST.search(sentence)
+    # 'clock wise' is spelt in several words, so is 'counter clock wise'
+    return (known.group() if known else 'counter' + turn[5:-4]) + turn
 
 
 @lru_cache(maxsize=1)

@@ -39,13 +39,18 @@ def _facts(record: SampleRecord) -> Dict[str, Any]:
 
 
 def _sentence(record: SampleRecord) -> Dict[str, Any]:
-    frames, boxes = event_boxes(record.pred)
+    tube = record.pred
+    frames, boxes = event_boxes(tube)
     out = dict(
         id=record.sample_id,
         text=record.sentence,
-        span=list(record.pred.span),
+        span=list(tube.span),
         boxes={str(i): b for i, b in zip(frames.tolist(), boxes.tolist())})
-    return out if record.qtype is None else dict(out, qtype=record.qtype)
+    more = dict(qtype=record.qtype, factors=tube.factors or record.factors)
+    if tube.segment not in (None, (0, tube.num_frames)):
+        more['segment'] = list(tube.segment)
+    out.update((k, v) for k, v in more.items() if v is not None)
+    return out
 
 
 @RESULT_FORMATS.register_module('hcstvg')
@@ -80,6 +85,8 @@ class HCSTVGFile(EventFile):
             img_num=facts.pop('num_frames'),
             caption=record.sentence,
             **facts)
+        if record.qtype is not None:
+            entry['qtype'] = record.qtype
         if record.pred.fps:
             entry.update(st_time=start / record.pred.fps,
                          ed_time=end / record.pred.fps)

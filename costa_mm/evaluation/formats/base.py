@@ -54,6 +54,8 @@ class EventFile(TubeFile):
 
     #: of ``span``, ``sentence``, ``size``, ``num_frames`` and ``fps``
     needs: Tuple[str, ...] = ('span', 'sentence', 'size', 'num_frames')
+    #: whether an event is a track, which is nothing without a box
+    needs_box = False
 
     def check(self, record: SampleRecord) -> None:
         """Refuse a sample of which too little is known."""
@@ -71,6 +73,12 @@ class EventFile(TubeFile):
                 f'known, which {type(self).__name__} needs; a tube file of '
                 "the inferencer has sentence and size, tools/test.py's has "
                 'not: give --format there, and fps with frames in memory')
+        if self.needs_box and not len(event_boxes(tube)[0]):
+            raise ValueError(
+                f'sample {record.sample_id!r} has no box, and in '
+                f'{type(self).__name__} a sentence is about the boxes of a '
+                'track; filter_cfg=dict(truth_only=True) of a dataset leaves '
+                'such sentences out')
 
     def write(self, records: Sequence[SampleRecord], path: str) -> None:
         """Write the file; see :class:`TubeFile`."""

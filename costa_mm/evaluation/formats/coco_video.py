@@ -19,6 +19,8 @@ class COCOVideoFile(EventFile):
     "score"}]``.
     """
 
+    needs_box = True
+
     def write_videos(self, videos: Dict[str, List[SampleRecord]],
                      path: str) -> None:
         """Write the file; see :class:`EventFile`."""

@@ -15,8 +15,14 @@ from .base import EventFile, event_boxes, stem_of
 LABEL = 'object'
 #: Attribute of a track that holds what is said of it.
 SENTENCE = 'sentence'
+#: Attribute of a track whose event begins before its first box or ends behind
+#: its last one: "[start, end]", the end exclusive.
+EVENT_SPAN = 'event_span'
 CORNERS = ('xtl', 'ytl', 'xbr', 'ybr')
 TOLERANCE = 0.5  # pixels that boxes between key frames may be off
+#: Boxes of so many frames in a row are all there are: where they end, nothing
+#: is to be drawn.  Fewer are key frames, between which CVAT draws lines.
+DENSE = 3
 NO_XML = re.compile('[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
 
 
@@ -26,10 +32,13 @@ class CVATVideoFolder(EventFile):
 
     A track is a tube; the sentence is its attribute ``sentence`` (text).
     Frames count from 0, and CVAT interpolates between key frames: those are
-    key frames from which the boxes follow to half a pixel.
+    key frames from which the boxes follow to half a pixel.  In gaps between
+    boxes of frames in a row the track is "outside".  Where the event lasts
+    longer than the boxes, the attribute ``event_span`` says how long.
     """
 
     suffix = ''
+    needs_box = True
 
     def write_videos(self, videos: Dict[str, List[SampleRecord]],
                      path: str) -> None:
@@ -63,11 +72,13 @@ def _add_meta(root: XML.Element, name: str, record: SampleRecord) -> None:
         _add(task, tag, text)
     label = _add(_add(task, 'labels'), 'label')
     _add(label, 'name', LABEL)
-    attribute = _add(_add(label, 'attributes'), 'attribute')
-    for tag, text in (('name', SENTENCE), ('mutable', False),
-                      ('input_type', 'text'), ('default_value', ''),
-                      ('values', '')):
-        _add(attribute, tag, text)
+    attributes = _add(label, 'attributes')
+    for said in (SENTENCE, EVENT_SPAN):
+        attribute = _add(attributes, 'attribute')
+        for tag, text in (('name', said), ('mutable', False),
+                          ('input_type', 'text'), ('default_value', ''),
+                          ('values', '')):
+            _add(attribute, tag, text)
     size = _add(task, 'original_size')
     for tag, pixels in zip(('width', 'height'), record.size):
         _add(size, tag, pixels)
@@ -76,21 +87,45 @@ def _add_meta(root: XML.Element, name: str, record: SampleRecord) -> None:
 
 def _add_track(root: XML.Element, number: int, record: SampleRecord) -> None:
     frames, boxes = event_boxes(record.pred)
+    said = {SENTENCE: record.sentence}
+    if record.pred.span != (frames[0], frames[-1] + 1):
+        said[EVENT_SPAN] = str(list(record.pred.span))
     track = _add(root, 'track', id=number, label=LABEL, source='auto')
-    keys = key_frames(frames, boxes)
-    for place, (frame, box) in enumerate(zip(frames, boxes)):
-        _add_box(track, frame, box, record.sentence, key=place in keys)
-    if len(frames) and frames[-1] + 1 < record.pred.num_frames:
-        _add_box(track, frames[-1] + 1, boxes[-1], record.sentence,
-                 outside=1)
+    for run in visible_runs(frames):
+        keys = set(key_frames(frames[run], boxes[run]))
+        for place, (frame, box) in enumerate(zip(frames[run], boxes[run])):
+            _add_box(track, frame, box, said, key=place in keys)
+        if frame + 1 < record.pred.num_frames:
+            _add_box(track, frame + 1, box, said, outside=1)
 
 
-def _add_box(track: XML.Element, frame: int, box: np.ndarray, sentence: str,
-             key: bool = True, outside: int = 0) -> None:
+def _add_box(track: XML.Element, frame: int, box: np.ndarray,
+             said: Dict[str, str], key: bool = True,
+             outside: int = 0) -> None:
     corners = {name: f'{c:.2f}' for name, c in zip(CORNERS, box)}
     element = _add(track, 'box', frame=frame, keyframe=int(key),
                    outside=outside, occluded=0, **corners, z_order=0)
-    _add(element, 'attribute', sentence, name=SENTENCE)
+    for name, text in said.items():
+        _add(element, 'attribute', text, name=name)
+
+
+def visible_runs(frames: np.ndarray) -> List[np.ndarray]:
+    """The places of boxes between which an object is never out of sight.
+
+    Args:
+        frames (np.ndarray): Increasing, (N, ), of at least one box.
+
+    Returns:
+        list[np.ndarray]: Places, increasing.
+    """
+    rows = np.split(np.arange(len(frames)),
+                    np.flatnonzero(np.diff(frames) > 1) + 1)
+    runs = [[rows[0]]]
+    for before, row in zip(rows, rows[1:]):
+        if max(len(before), len(row)) >= DENSE:
+            runs.append([])
+        runs[-1].append(row)
+    return [np.concatenate(run) for run in runs]
 
 
 def key_frames(frames: np.ndarray, boxes: np.ndarray) -> List[int]:

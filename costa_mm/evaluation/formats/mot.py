@@ -24,6 +24,7 @@ class MOTFolder(EventFile):
     """
 
     suffix = ''
+    needs_box = True
 
     def write_videos(self, videos: Dict[str, List[SampleRecord]],
                      path: str) -> None:

@@ -143,9 +143,25 @@ def test_flip_moves_boxes_and_words_and_back():
     ('spins counter-clockwise', 'spins clockwise'),
     ('Anticlockwise', 'Clockwise'),
     ('moves rightwards', 'moves leftwards'),
+    ('he turns counter clockwise', 'he turns clockwise'),
+    ('ANTI CLOCKWISE, then right', 'CLOCKWISE, then left'),
+    ('Counter\u2011Clockwise', 'Clockwise'),
+    ('an anti  clock-wise turn', 'an clock-wise turn'),
+    ('turns clock wise', 'turns counter clock wise'),
+    ('first clockwise, then anti-clockwise',
+     'first anti-clockwise, then clockwise'),
+    ('the encounter clockwise', 'the encounter counterclockwise'),
+    ('a clockwiser antic', None),
 ])
 def test_mirror_words(text, mirrored):
     assert mirror_words(text) == (text if mirrored is None else mirrored)
+
+
+@pytest.mark.parametrize('text', [
+    'clockwise', 'Counterclockwise', 'CLOCK WISE', 'counter clock wise',
+    'counter clockwise, clockwise and right', 'anti-clockwise or clockwise?'])
+def test_mirroring_twice_gives_the_sentence_back(text):
+    assert mirror_words(mirror_words(text)) == text
 
 
 @pytest.mark.parametrize('keep', ['part', 'whole'])
