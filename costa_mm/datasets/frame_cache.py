@@ -86,8 +86,40 @@ def _video_hash(path: str, size: int, mtime: int) -> str:
     return digest.hexdigest()
 
 
+class Picture(NamedTuple):
+    """A frame as it is stored.
+
+    Attributes:
+        data (bytes): JPEG.
+        shape (tuple[int, int]): Height and width.
+        psnr (float): Of what is read back, in dB, at most 100.
+    """
+    data: bytes
+    shape: Tuple[int, int]
+    psnr: float
+
+
+def encode_frame(frame: np.ndarray, quality: int) -> Picture:
+    """Encode a frame and measure what is lost.
+
+    Args:
+        frame (np.ndarray): RGB, (H, W, 3), uint8.
+        quality (int): Of the JPEG picture, 1 to 100.
+
+    Raises:
+        ValueError: If it cannot be encoded.
+    """
+    done, data = cv2.imencode('.jpg', frame[..., ::-1],
+                              [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise ValueError(f'a frame of {frame.shape} cannot be encoded')
+    data = data.tobytes()
+    return Picture(data, frame.shape[:2],
+                   min(cv2.PSNR(_decode(data), frame), 100.))
+
+
 def write_cache(root: str, video_path: str, frame_ids: Sequence[int],
-                frames: np.ndarray, ori_shape: Tuple[int, int],
+                pictures: Sequence[Picture], ori_shape: Tuple[int, int],
                 quality: int, missing: Sequence[int] = ()) -> CacheHeader:
     """Store frames, check them, and only then give the file its name.
 
@@ -95,7 +127,7 @@ def write_cache(root: str, video_path: str, frame_ids: Sequence[int],
         root (str): Folder of the cache.
         video_path (str): The video.
         frame_ids (Sequence[int]): Source frames, increasing, (T, ).
-        frames (np.ndarray): Resized RGB frames, (T, H, W, 3), uint8.
+        pictures (Sequence[Picture]): The resized frames, T.
         ori_shape (tuple[int, int]): Height and width of the source frames.
         quality (int): Of the JPEG pictures, 1 to 100.
         missing (Sequence[int]): Frames asked for that the video lacks.
@@ -107,28 +139,22 @@ def write_cache(root: str, video_path: str, frame_ids: Sequence[int],
         ValueError: If frames and numbers differ in number, or the file read
             back is not what was written.
     """
-    if len(frame_ids) != len(frames):
-        raise ValueError(f'{len(frame_ids)} numbers, {len(frames)} frames')
-    pictures, psnr = [], []
-    for frame in frames:
-        done, data = cv2.imencode('.jpg', frame[..., ::-1],
-                                  [cv2.IMWRITE_JPEG_QUALITY, quality])
-        if not done:
-            raise ValueError(f'a frame of {video_path} cannot be encoded')
-        pictures.append(data.tobytes())
-        psnr.append(min(cv2.PSNR(_decode(pictures[-1]), frame), 100.))
+    if len(frame_ids) != len(pictures):
+        raise ValueError(f'{len(frame_ids)} numbers, {len(pictures)} frames')
+    data = [picture.data for picture in pictures]
+    psnr = [picture.psnr for picture in pictures]
     header = CacheHeader(
         os.path.basename(video_path), os.path.getsize(video_path),
-        video_hash(video_path), tuple(ori_shape), frames.shape[1:3], quality,
+        video_hash(video_path), tuple(ori_shape), pictures[0].shape, quality,
         [int(i) for i in frame_ids], [int(i) for i in missing],
-        np.cumsum([len(p) for p in pictures]).tolist(),
+        np.cumsum([len(d) for d in data]).tolist(),
         [round(float(np.mean(psnr)), 2),
-         round(float(np.min(psnr)), 2)], zlib.crc32(b''.join(pictures)))
+         round(float(np.min(psnr)), 2)], zlib.crc32(b''.join(data)))
     text = json.dumps(header._asdict()).encode()
     with atomic_path(cache_path(root, video_path), durable=True) as part:
         with open(part, 'wb') as f:
             f.write(MAGIC + len(text).to_bytes(4, 'little') + text)
-            f.writelines(pictures)
+            f.writelines(data)
         if not is_whole(part):
             raise ValueError(f'{part} is not read back as it was written')
     return header
