@@ -5,21 +5,18 @@ Layout of a file: 8 bytes of magic, the length of the header (4 bytes, little
 endian), the header (JSON), the pictures one after the other.  Frames keep the
 numbers that they have in the source video.
 """
-import hashlib
 import json
 import os
 import zlib
-from functools import lru_cache
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
 
 from costa_mm.utils import atomic_path
+from costa_mm.utils.files import video_hash
 
 MAGIC = b'COSTAFC3'
-# of both ends of a video that are looked at to tell it from others
-END_BYTES = 65536
 
 
 class CacheHeader(NamedTuple):
@@ -28,7 +25,7 @@ class CacheHeader(NamedTuple):
     Attributes:
         source (str): File name of the video.
         source_size (int): Its size in bytes.
-        source_hash (str): See :func:`video_hash`.
+        source_hash (str): See :func:`costa_mm.utils.files.video_hash`.
         ori_shape (tuple[int, int]): Height and width of the source frames.
         shape (tuple[int, int]): Height and width of the stored frames.
         quality (int): Of the JPEG pictures, 1 to 100.
@@ -65,25 +62,6 @@ def cache_path(root: str, video_path: str) -> str:
     """
     stem = os.path.splitext(os.path.basename(video_path))[0]
     return os.path.join(root, f'{stem}_{video_hash(video_path)[:12]}.frames')
-
-
-def video_hash(path: str) -> str:
-    """SHA-1 of the size of a video, its first and its last 64 kB.
-
-    Computed once per file and process.
-    """
-    stat = os.stat(path)
-    return _video_hash(path, stat.st_size, stat.st_mtime_ns)
-
-
-@lru_cache(maxsize=65536)
-def _video_hash(path: str, size: int, mtime: int) -> str:
-    digest = hashlib.sha1(str(size).encode())
-    with open(path, 'rb') as f:
-        digest.update(f.read(END_BYTES))
-        f.seek(max(size - END_BYTES, 0))
-        digest.update(f.read())
-    return digest.hexdigest()
 
 
 class Picture(NamedTuple):

@@ -1,6 +1,7 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """The one way in which files are written: whole or not at all."""
 import gzip
+import hashlib
 import json
 import os
 import re
@@ -8,11 +9,14 @@ import socket
 import time
 import zlib
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, Iterator, Union
 
 PathLike = Union[str, os.PathLike]
 TMP_SUFFIX = '.writing'
 NAME_BYTES = 255  # of a file, on all usual file systems
+# of both ends of a video that are looked at to tell it from others
+END_BYTES = 65536
 
 
 @contextmanager
@@ -83,6 +87,26 @@ def remove_leftovers(folder: str, seconds: float = 0) -> None:
         if is_leftover(name) and time.time() - os.path.getmtime(
                 path) >= seconds:
             os.remove(path)
+
+
+def video_hash(path: str) -> str:
+    """SHA-1 of the size of a video, its first and its last 64 kB.
+
+    Computed once per file and process; good for checkpoints as well, whose
+    end lists checksums of the rest.
+    """
+    stat = os.stat(path)
+    return _video_hash(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=65536)
+def _video_hash(path: str, size: int, mtime: int) -> str:
+    digest = hashlib.sha1(str(size).encode())
+    with open(path, 'rb') as f:
+        digest.update(f.read(END_BYTES))
+        f.seek(max(size - END_BYTES, 0))
+        digest.update(f.read())
+    return digest.hexdigest()
 
 
 def write_bytes(data: bytes, path: PathLike, durable: bool = False) -> None:
