@@ -8,7 +8,7 @@ import re
 import socket
 import time
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any, Iterator, Union
 
@@ -84,9 +84,11 @@ def remove_leftovers(folder: str, seconds: float = 0) -> None:
     """
     for name in os.listdir(folder):
         path = os.path.join(folder, name)
-        if is_leftover(name) and time.time() - os.path.getmtime(
-                path) >= seconds:
-            os.remove(path)
+        if not is_leftover(name):
+            continue
+        with suppress(FileNotFoundError):  # another process has finished it
+            if time.time() - os.path.getmtime(path) >= seconds:
+                os.remove(path)
 
 
 def video_hash(path: str) -> str:
