@@ -1,21 +1,25 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Propose tubes for videos: boxes of a detector, linked over time.
 
-Writes ``NAME.tubes.npz`` per video into --out-dir; what is there is kept.
+Writes ``NAME.tubes.npz`` per video into --out-dir.  What is there is kept if
+it is of the same video, detector, settings and words; files that do not say
+what they are of are kept as well.
 """
 import argparse
+import json
 import os
 import sys
+from dataclasses import replace
 from functools import partial
-from typing import List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence
 
 from costa_mm.apis.inputs import list_videos, name_requests
 from costa_mm.apis.jobs import read_list
 from costa_mm.apis.sources import VideoRequest
 from costa_mm.cli.running import run_main
 from costa_mm.proposals import TubeProposer
-from costa_mm.structures import proposal_path
-from costa_mm.utils.files import check_folder
+from costa_mm.structures import load_proposals, proposal_path
+from costa_mm.utils.files import check_folder, video_hash
 from costa_mm.utils.parallel import run_parallel
 
 # categories of COCO that no object has
@@ -83,6 +87,51 @@ def detector_config(args: argparse.Namespace) -> dict:
                 model_name=args.transformers, **common)
 
 
+def merge(requests: Sequence[VideoRequest]) -> List[VideoRequest]:
+    """Every video once, with all of its sentences.
+
+    Raises:
+        ValueError: If two videos would have one file of proposals.
+    """
+    videos: Dict[str, VideoRequest] = {}
+    files: Dict[str, VideoRequest] = {}
+    for request in requests:
+        key = os.path.realpath(request.path)
+        if key in videos:
+            known = videos[key].sentences
+            texts = tuple(dict.fromkeys((*known, *request.sentences)))
+            videos[key] = replace(videos[key], sentences=texts)
+            continue
+        name = proposal_path('', request.path)
+        if name in files:
+            raise ValueError(
+                f'{files[name].place} and {request.place} would both have '
+                f'the file {name}: propose them in calls of their own, with '
+                'an --out-dir each')
+        videos[key] = files[name] = request
+    return list(videos.values())
+
+
+def reason_to_propose(request: VideoRequest, proposer: TubeProposer,
+                      path: str) -> str:
+    """Why a file is not what a call would write now; '' if it is."""
+    try:
+        found = load_proposals(path)
+        if not found.recipe:
+            return ''  # of another maker
+        if os.path.isfile(request.path) and \
+                found.video != video_hash(request.path):
+            return 'it was of another video'
+        recipe = proposer.recipe(request.path, request.sentences)
+        if found.recipe == recipe:
+            return ''
+        old, new = json.loads(found.recipe), json.loads(recipe)
+        return 'it was made with other settings: ' + ', '.join(
+            k for k in sorted(new) if old.get(k) != new[k])
+    except (OSError, ValueError) as e:  # told again when it is proposed
+        return str(e)
+
+
 def propose(request: VideoRequest, proposer: TubeProposer,
             out_dir: str) -> str:
     """Write the proposals of one video; what was wrong, or ''."""
@@ -92,6 +141,21 @@ def propose(request: VideoRequest, proposer: TubeProposer,
         return f'{request.place}: {e}'
     proposals.save(proposal_path(out_dir, request.path))
     return ''
+
+
+def choose(requests: Sequence[VideoRequest], proposer: TubeProposer,
+           args: argparse.Namespace) -> List[VideoRequest]:
+    """Videos that need proposals; says which files are made anew, and why."""
+    left = []
+    for request in requests:
+        path = proposal_path(args.out_dir, request.path)
+        if os.path.exists(path) and not args.overwrite:
+            reason = reason_to_propose(request, proposer, path)
+            if not reason:
+                continue
+            print(f'{path} is made anew: {reason}')
+        left.append(request)
+    return left
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -105,6 +169,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         check_folder('--out-dir', args.out_dir)
         requests = read_list(args.list) if args.list else name_requests(
             (video, ()) for video in list_videos(args.videos))
+        requests = merge(requests)
         proposer = TubeProposer(
             detector_config(args), fps=args.fps, batch_size=args.batch_size,
             max_tubes=args.max_tubes, max_gap=args.max_gap)
@@ -112,8 +177,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except (OSError, TypeError, ValueError) as e:
         print(f'{type(e).__name__}: {e}', file=sys.stderr)
         return 1
-    left = [r for r in requests if args.overwrite or not os.path.exists(
-        proposal_path(args.out_dir, r.path))]
+    left = choose(requests, proposer, args)
     wrong = [text for text in run_parallel(
         partial(propose, proposer=proposer, out_dir=args.out_dir), left,
         min(args.workers, max(len(left), 1)), 'videos') if text]

@@ -17,15 +17,17 @@ from .transforms import (CleanSentence, ClipColorJitter, FlipWithText,
                          RandomBranch, RandomSizeCrop, RandomTemporalCrop,
                          ResizeClip, SampleFrames, SqueezeClip)
 from .vidstg import VidSTGDataset
+from .wrappers import ClassBalancedDataset, ConcatDataset, RepeatDataset
 
 __all__ = [
     'BaseSTVGDataset', 'BaseVideoReader', 'COCOVideoDataset',
-    'CVATVideoDataset', 'CleanSentence', 'ClipColorJitter', 'DecordReader',
-    'EpochSampler', 'FlipWithText', 'HCSTVGDataset', 'LoadTargetAttributes',
+    'CVATVideoDataset', 'ClassBalancedDataset', 'CleanSentence',
+    'ClipColorJitter', 'ConcatDataset', 'DecordReader', 'EpochSampler',
+    'FlipWithText', 'HCSTVGDataset', 'LoadTargetAttributes',
     'LoadTubeAnnotations', 'LoadTubeProposals', 'LoadVideoFrames',
-    'MOTDataset', 'PackSTVGInputs',
-    'PyAVReader', 'RandomBranch', 'RandomSizeCrop', 'RandomTemporalCrop',
-    'ResizeClip', 'STVGDataset', 'SampleFrames', 'SchemaError',
-    'SentenceAnnotation', 'SqueezeClip', 'TorchCodecReader',
-    'VidSTGDataset', 'VideoInfo', 'VideoReadError'
+    'MOTDataset', 'PackSTVGInputs', 'PyAVReader', 'RandomBranch',
+    'RandomSizeCrop', 'RandomTemporalCrop', 'RepeatDataset', 'ResizeClip',
+    'STVGDataset', 'SampleFrames', 'SchemaError', 'SentenceAnnotation',
+    'SqueezeClip', 'TorchCodecReader', 'VidSTGDataset', 'VideoInfo',
+    'VideoReadError'
 ]

@@ -1,5 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Which frames of which videos a config reads, and storing them."""
+from functools import partial
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
@@ -7,7 +8,8 @@ import numpy as np
 from costa_mm.registry import DATASETS
 from costa_mm.utils.configs import iter_datasets, iter_transforms
 from costa_mm.utils.frames import uniform_ids
-from .frame_cache import cache_path, is_current, read_header, write_cache
+from .frame_cache import (Picture, cache_path, encode_frame, is_current,
+                          read_header, write_cache)
 from .readers import BehindEndError, PyAVReader, VideoReadError
 from .transforms.geometry import resize_frames, short_side_shape
 from .transforms.sampling import SampleFrames
@@ -113,11 +115,12 @@ def store(task: CacheTask) -> CacheResult:
         height, width = header.ori_shape
         if tuple(header.shape) == _shape(height, width, task):
             return CacheResult('reused', start + header.ends[-1], header.psnr)
-    reader, ids = PyAVReader(), np.asarray(task.frame_ids)
-    frames = None
-    while frames is None:
+    ids, stored = np.asarray(task.frame_ids), None
+    while stored is None:
         try:
-            frames = reader.read(task.video_path, ids)
+            # of a long video only the stored pictures are in memory
+            stored = PyAVReader().map(task.video_path, ids,
+                                      partial(_shrink, task=task))
         except BehindEndError as e:
             # annotated longer than it is, or shorter than it promises
             left = ids[ids < e.num_frames]
@@ -126,14 +129,19 @@ def store(task: CacheTask) -> CacheResult:
             ids = left
         except VideoReadError as e:
             return CacheResult(str(e))
-    ori_shape = frames.shape[1:3]
-    height, width = _shape(*ori_shape, task)
-    header = write_cache(
-        task.root, task.video_path, ids,
-        resize_frames(frames, height, width, 'bilinear'), ori_shape,
-        task.quality, np.setdiff1d(task.frame_ids, ids))
+    shapes, pictures = zip(*stored)
+    write_cache(task.root, task.video_path, ids, pictures, shapes[0],
+                task.quality, np.setdiff1d(task.frame_ids, ids))
     header, start = read_header(path)
     return CacheResult('written', start + header.ends[-1], header.psnr)
+
+
+def _shrink(frame: np.ndarray,
+            task: CacheTask) -> Tuple[Tuple[int, int], Picture]:
+    """Height and width of a frame, and what is stored of it."""
+    shape = frame.shape[:2]
+    small = resize_frames(frame[None], *_shape(*shape, task), 'bilinear')[0]
+    return shape, encode_frame(small, task.quality)
 
 
 def _shape(height: int, width: int, task: CacheTask) -> Tuple[int, int]:

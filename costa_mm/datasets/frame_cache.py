@@ -5,21 +5,18 @@ Layout of a file: 8 bytes of magic, the length of the header (4 bytes, little
 endian), the header (JSON), the pictures one after the other.  Frames keep the
 numbers that they have in the source video.
 """
-import hashlib
 import json
 import os
 import zlib
-from functools import lru_cache
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
 
 from costa_mm.utils import atomic_path
+from costa_mm.utils.files import video_hash
 
 MAGIC = b'COSTAFC3'
-# of both ends of a video that are looked at to tell it from others
-END_BYTES = 65536
 
 
 class CacheHeader(NamedTuple):
@@ -28,7 +25,7 @@ class CacheHeader(NamedTuple):
     Attributes:
         source (str): File name of the video.
         source_size (int): Its size in bytes.
-        source_hash (str): See :func:`video_hash`.
+        source_hash (str): See :func:`costa_mm.utils.files.video_hash`.
         ori_shape (tuple[int, int]): Height and width of the source frames.
         shape (tuple[int, int]): Height and width of the stored frames.
         quality (int): Of the JPEG pictures, 1 to 100.
@@ -67,27 +64,40 @@ def cache_path(root: str, video_path: str) -> str:
     return os.path.join(root, f'{stem}_{video_hash(video_path)[:12]}.frames')
 
 
-def video_hash(path: str) -> str:
-    """SHA-1 of the size of a video, its first and its last 64 kB.
+class Picture(NamedTuple):
+    """A frame as it is stored.
 
-    Computed once per file and process.
+    Attributes:
+        data (bytes): JPEG.
+        shape (tuple[int, int]): Height and width.
+        psnr (float): Of what is read back, in dB, at most 100.
     """
-    stat = os.stat(path)
-    return _video_hash(path, stat.st_size, stat.st_mtime_ns)
+    data: bytes
+    shape: Tuple[int, int]
+    psnr: float
 
 
-@lru_cache(maxsize=65536)
-def _video_hash(path: str, size: int, mtime: int) -> str:
-    digest = hashlib.sha1(str(size).encode())
-    with open(path, 'rb') as f:
-        digest.update(f.read(END_BYTES))
-        f.seek(max(size - END_BYTES, 0))
-        digest.update(f.read())
-    return digest.hexdigest()
+def encode_frame(frame: np.ndarray, quality: int) -> Picture:
+    """Encode a frame and measure what is lost.
+
+    Args:
+        frame (np.ndarray): RGB, (H, W, 3), uint8.
+        quality (int): Of the JPEG picture, 1 to 100.
+
+    Raises:
+        ValueError: If it cannot be encoded.
+    """
+    done, data = cv2.imencode('.jpg', frame[..., ::-1],
+                              [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise ValueError(f'a frame of {frame.shape} cannot be encoded')
+    data = data.tobytes()
+    return Picture(data, frame.shape[:2],
+                   min(cv2.PSNR(_decode(data), frame), 100.))
 
 
 def write_cache(root: str, video_path: str, frame_ids: Sequence[int],
-                frames: np.ndarray, ori_shape: Tuple[int, int],
+                pictures: Sequence[Picture], ori_shape: Tuple[int, int],
                 quality: int, missing: Sequence[int] = ()) -> CacheHeader:
     """Store frames, check them, and only then give the file its name.
 
@@ -95,7 +105,7 @@ def write_cache(root: str, video_path: str, frame_ids: Sequence[int],
         root (str): Folder of the cache.
         video_path (str): The video.
         frame_ids (Sequence[int]): Source frames, increasing, (T, ).
-        frames (np.ndarray): Resized RGB frames, (T, H, W, 3), uint8.
+        pictures (Sequence[Picture]): The resized frames, T.
         ori_shape (tuple[int, int]): Height and width of the source frames.
         quality (int): Of the JPEG pictures, 1 to 100.
         missing (Sequence[int]): Frames asked for that the video lacks.
@@ -107,28 +117,22 @@ def write_cache(root: str, video_path: str, frame_ids: Sequence[int],
         ValueError: If frames and numbers differ in number, or the file read
             back is not what was written.
     """
-    if len(frame_ids) != len(frames):
-        raise ValueError(f'{len(frame_ids)} numbers, {len(frames)} frames')
-    pictures, psnr = [], []
-    for frame in frames:
-        done, data = cv2.imencode('.jpg', frame[..., ::-1],
-                                  [cv2.IMWRITE_JPEG_QUALITY, quality])
-        if not done:
-            raise ValueError(f'a frame of {video_path} cannot be encoded')
-        pictures.append(data.tobytes())
-        psnr.append(min(cv2.PSNR(_decode(pictures[-1]), frame), 100.))
+    if len(frame_ids) != len(pictures):
+        raise ValueError(f'{len(frame_ids)} numbers, {len(pictures)} frames')
+    data = [picture.data for picture in pictures]
+    psnr = [picture.psnr for picture in pictures]
     header = CacheHeader(
         os.path.basename(video_path), os.path.getsize(video_path),
-        video_hash(video_path), tuple(ori_shape), frames.shape[1:3], quality,
+        video_hash(video_path), tuple(ori_shape), pictures[0].shape, quality,
         [int(i) for i in frame_ids], [int(i) for i in missing],
-        np.cumsum([len(p) for p in pictures]).tolist(),
+        np.cumsum([len(d) for d in data]).tolist(),
         [round(float(np.mean(psnr)), 2),
-         round(float(np.min(psnr)), 2)], zlib.crc32(b''.join(pictures)))
+         round(float(np.min(psnr)), 2)], zlib.crc32(b''.join(data)))
     text = json.dumps(header._asdict()).encode()
     with atomic_path(cache_path(root, video_path), durable=True) as part:
         with open(part, 'wb') as f:
             f.write(MAGIC + len(text).to_bytes(4, 'little') + text)
-            f.writelines(pictures)
+            f.writelines(data)
         if not is_whole(part):
             raise ValueError(f'{part} is not read back as it was written')
     return header

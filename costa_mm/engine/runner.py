@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from costa_mm.compat import cpu_model_wrapper, init_dist_without_cuda
 from costa_mm.datasets.samplers import EpochSampler
+from costa_mm.datasets.wrappers import warn_of_lost_epochs
 from costa_mm.registry import RUNNERS
 from costa_mm.utils import write_text
 from costa_mm.utils.building import weights_follow
@@ -238,7 +239,8 @@ class STVGRunner(Runner):
         given = isinstance(dataloader['dataset'],
                            dict) and 'seed' in dataloader['dataset']
         if seed is not None and not given and hasattr(loader.dataset, 'seed'):
-            loader.dataset.seed = seed
+            loader.dataset.seed = seed  # our wrappers hand it on
+        warn_of_lost_epochs(loader.dataset)
         return loader
 
     def scale_lr(self,

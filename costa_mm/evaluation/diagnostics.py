@@ -113,6 +113,22 @@ def diagnose(pred: Tube, gt: Tube) -> Dict[str, float]:
     return out
 
 
+def diagnose_nothing(gt: Tube) -> Dict[str, float]:
+    """Diagnostics of a sample without a prediction, as of an empty tube.
+
+    All of its frames are lost to time, as only the true span has them; over
+    the true span its boxes are elsewhere, as missing ones are.
+
+    Args:
+        gt (Tube): Ground truth.
+    """
+    nothing = ErrorSplit(1., 0., 0., 0., 1.)
+    out = {f'err_{name}': value for name, value in nothing._asdict().items()}
+    return dict(
+        out, jump_rate=float('nan'),
+        gt_jump_rate=float('nan') if gt.span is None else jump_rate(gt))
+
+
 def main_error(diagnosis: Dict[str, float]) -> str:
     """What a sample loses most to: 'time', 'place' or 'object'."""
     return max(('time', 'place', 'object'),

@@ -1,12 +1,13 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """How good an answer the proposals allow."""
-from typing import Any, List, Optional, Sequence
+from itertools import chain
+from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 
 from costa_mm.registry import METRICS
 from .functional import box_iou
-from .sample_metric import SampleMetric
+from .sample_metric import SampleMetric, check_same, origin
 
 
 @METRICS.register_module()
@@ -71,12 +72,20 @@ class ProposalRecall(SampleMetric):
                 np.asarray(sample.get('gt_box_mask'), bool))
             if overlaps is not None:
                 self.results.append(
-                    (name, max(overlaps, default=0.), int(there.any(0).sum())))
+                    (name, max(overlaps, default=0.), int(there.any(0).sum()),
+                     origin(sample)))
 
     def merge(self, parts: Sequence[List[tuple]], size: int) -> List[tuple]:
         """See :class:`SampleMetric`; samples that do not count are left out.
+
+        Raises:
+            ValueError: If two different samples share one id.
         """
-        return list({r[0]: r for part in parts for r in part}.values())
+        merged: Dict[str, tuple] = {}
+        for result in chain.from_iterable(parts):
+            known = merged.setdefault(result[0], result)
+            check_same(result[0], known[3], result[3])
+        return list(merged.values())
 
     def compute_metrics(self, results: List[tuple]) -> dict:
         """See the class."""

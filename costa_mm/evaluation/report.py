@@ -125,7 +125,7 @@ def group_by_factor(
     """Records per factor and value of it.
 
     Numbers with many values are cut at their quartiles over the records;
-    anything but text, truth values and numbers is left out.
+    anything but text, truth values and finite numbers is left out.
     """
     names = {name for r in records for name in (r.factors or {})}
     out = {}
@@ -156,7 +156,9 @@ def _factor_key(records: Sequence[SampleRecord],
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
+    """Whether a value is a number, and neither NaN nor infinite."""
+    return (isinstance(value, Real) and -np.inf < value < np.inf
+            and not isinstance(value, (bool, np.bool_)))
 
 
 def _text(value: object) -> Optional[str]:

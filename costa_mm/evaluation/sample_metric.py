@@ -7,6 +7,33 @@ from mmengine.dist import (broadcast_object_list, collect_results,
 from mmengine.evaluator import BaseMetric
 
 
+def origin(sample: Any) -> tuple:
+    """Video and sentence of a sample: what a repeated id has to share."""
+    return (sample.get('video_path') or sample.get('video_id'),
+            sample.get('sentence'))
+
+
+def check_same(sample_id: str, one: tuple, other: tuple) -> None:
+    """Refuse two samples of one id.
+
+    Args:
+        sample_id (str): Their id.
+        one (tuple): What tells the first apart, ending with :func:`origin`.
+        other (tuple): The same of the second.
+
+    Raises:
+        ValueError: If they differ; names videos and sentences.
+    """
+    if one == other:
+        return
+    told = [' '.join(repr(part) for part in identity[-2:] if part is not None)
+            for identity in (one, other)]
+    raise ValueError(
+        f'two different samples are called {sample_id!r}: {told[0]} and '
+        f'{told[1]}; sample ids must be unique in a dataset (an "id" of a '
+        'sentence in the annotation file makes them so)')
+
+
 class SampleMetric(BaseMetric):
     """A metric whose results are merged by sample, not cut by position.
 

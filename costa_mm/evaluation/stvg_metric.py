@@ -11,7 +11,7 @@ from .formats import get_format
 from .protocols import Protocols, get_protocols
 from .report import (SampleRecord, evaluate_sample, factor_table,
                      group_by_factor, means, metric_lines)
-from .sample_metric import SampleMetric
+from .sample_metric import SampleMetric, check_same, origin
 
 
 @METRICS.register_module()
@@ -143,8 +143,9 @@ class STVGMetric(SampleMetric):
             record.qtype = gt.qtype or sample.get('qtype')
             record.factors = gt.factors or sample.get('factors')
             record.gt = gt if self.gt_file else None
-            record.identity = (gt.span, record.qtype, sample.get('sentence'))
+            record.identity = (gt.span, record.qtype)
         record.video_id = sample.get('video_id')
+        record.identity += origin(sample)
         if self.tube_file:
             _describe(record, pred, sample)
         return record
@@ -235,10 +236,7 @@ def merge_records(parts: Sequence[Sequence[SampleRecord]]
             if i >= len(part):
                 continue
             record = merged.setdefault(part[i].sample_id, part[i])
-            if record.identity != part[i].identity:
-                raise ValueError(
-                    f'two different samples are called {record.sample_id!r}; '
-                    'sample ids must be unique in a dataset')
+            check_same(record.sample_id, record.identity, part[i].identity)
     return list(merged.values())
 
 

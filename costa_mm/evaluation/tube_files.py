@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any, Dict, List, Sequence
 
 from costa_mm.structures import Tube
+from .diagnostics import diagnose_nothing
 from .protocols import BaseProtocol, Protocols, Scores, get_protocols
 from .report import (SampleRecord, diagnostic_means, evaluate_sample,
                      group_by_factor, means, means_by_qtype)
@@ -74,18 +75,19 @@ def evaluate_tubes(preds: Dict[str, Tube],
                     missing_boxes=missing_boxes,
                     diagnostics=diagnostics))
         elif missing == 'zero':
-            records.append(_zero(sample_id, gt, protocols))
+            records.append(_zero(sample_id, gt, protocols, diagnostics))
     return records
 
 
-def _zero(sample_id: str, gt: Tube,
-          protocols: Sequence[BaseProtocol]) -> SampleRecord:
+def _zero(sample_id: str, gt: Tube, protocols: Sequence[BaseProtocol],
+          diagnostics: bool) -> SampleRecord:
     scores = {
         p.name: Scores(0., 0., 0. if p.has_siou else None)
         for p in protocols
     }
     return SampleRecord(
-        sample_id, scores, qtype=gt.qtype, factors=gt.factors)
+        sample_id, scores, diagnose_nothing(gt) if diagnostics else {},
+        qtype=gt.qtype, factors=gt.factors)
 
 
 def _missing_message(absent: List[str], surplus: List[str],

@@ -1,5 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """What finds boxes in frames."""
+import hashlib
 import json
 import os
 from abc import ABCMeta, abstractmethod
@@ -44,6 +45,10 @@ class BaseFrameDetector(metaclass=ABCMeta):
 
     def frames_of(self, video: str) -> Optional[np.ndarray]:
         """The only frames it can say something of; None for any."""
+        return None
+
+    def recipe_of(self, video: str) -> Optional[dict]:
+        """What its boxes in a video depend on, if that is not its config."""
         return None
 
 
@@ -102,6 +107,14 @@ class GivenDetections(BaseFrameDetector):
     def frames_of(self, video: str) -> np.ndarray:
         """Frames with an entry, maybe an empty one."""
         return np.array(list(self._frames(video)), dtype=np.int64)
+
+    def recipe_of(self, video: str) -> dict:
+        """The boxes themselves, wherever their file lies."""
+        digest = hashlib.sha1()
+        for number, found in self._frames(video).items():
+            digest.update(f'{number} {found.labels}'.encode())
+            digest.update(found.boxes.tobytes() + found.scores.tobytes())
+        return dict(type=type(self).__name__, boxes=digest.hexdigest())
 
     def detect(self, frames: np.ndarray, frame_ids: np.ndarray, video: str,
                phrases: Sequence[str] = ()) -> List[Detections]:

@@ -1,6 +1,9 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """The proposals of a video: frames, boxes, tubes."""
-from typing import Optional, Sequence, Union
+import json
+import os
+from dataclasses import replace
+from typing import Any, Optional, Sequence, Union
 
 import numpy as np
 
@@ -8,6 +11,7 @@ from costa_mm.datasets.readers import BaseVideoReader, PyAVReader
 from costa_mm.models.text_encoders.subjects import parse_subject
 from costa_mm.registry import PROPOSALS
 from costa_mm.structures import TubeProposals
+from costa_mm.utils.files import video_hash
 from costa_mm.utils.frames import subsample
 from .detectors import BaseFrameDetector
 from .linking import Detections, link_tubes
@@ -42,6 +46,8 @@ class TubeProposer:
                  overlap_weight: float = 1.,
                  by_label: bool = False) -> None:
         self._detector = detector
+        self._config = detector if isinstance(detector, dict) else dict(
+            type=type(detector).__name__)
         self.reader = reader or PyAVReader()
         self.fps = fps
         self.batch_size = batch_size
@@ -84,9 +90,33 @@ class TubeProposer:
             for found in self._detect(video, ids[first:first +
                                                  self.batch_size], phrases)
         ]
-        return to_proposals(frames, ids, (info.width, info.height),
-                            info.num_frames, type(self.detector).__name__,
-                            **self.linking)
+        found = to_proposals(frames, ids, (info.width, info.height),
+                             info.num_frames, type(self.detector).__name__,
+                             **self.linking)
+        return replace(found, video=video_hash(video),
+                       recipe=self.recipe(video, sentences))
+
+    def recipe(self, video: str, sentences: Sequence[str] = ()) -> str:
+        """What the proposals of a video depend on beside the video, as text.
+
+        Files and folders that the detector's config names count by their
+        content; where it runs, and in how large batches, does not count.
+
+        Args:
+            video (str): Its path.
+            sentences (Sequence[str]): See :meth:`propose`.
+
+        Raises:
+            ValueError: See :meth:`propose`.
+        """
+        detector = self.detector.recipe_of(video) or {
+            key: _identity(value) for key, value in self._config.items()
+            if key != 'device'
+        }
+        return json.dumps(dict(
+            detector=detector, fps=self.fps,
+            phrases=list(self._phrases(video, sentences)), **self.linking),
+            sort_keys=True, default=str)
 
     def _detect(self, video: str, ids: np.ndarray,
                 phrases: Sequence[str]) -> Sequence[Detections]:
@@ -102,6 +132,16 @@ class TubeProposer:
             raise ValueError(f'{video}: {type(self.detector).__name__} looks '
                              'for the words of a sentence, and none is given')
         return sorted(set(phrases))
+
+
+def _identity(value: Any) -> Any:
+    """A setting, or what is in the file or folder that it names."""
+    if not isinstance(value, str) or not os.path.exists(value):
+        return value
+    names = sorted(os.listdir(value)) if os.path.isdir(value) else ['']
+    paths = [os.path.join(value, name) if name else value for name in names]
+    return [os.path.basename(os.path.abspath(value)),
+            *(video_hash(path) for path in paths if os.path.isfile(path))]
 
 
 def to_proposals(frames: Sequence[Detections], frame_ids: np.ndarray,

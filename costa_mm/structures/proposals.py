@@ -3,15 +3,19 @@
 import io
 import os
 from dataclasses import dataclass
-from typing import Tuple, Union
+from typing import Optional, Tuple, Union
 from zipfile import BadZipFile
 
 import numpy as np
 
-from costa_mm.utils.files import write_bytes
+from costa_mm.utils.files import video_hash, write_bytes
 
 SUFFIX = '.tubes.npz'
 _ARRAYS = dict(frame_ids=('i', 1), boxes=('f', 3), scores=('f', 2))
+
+
+class OtherVideoError(ValueError):
+    """Proposals are of another video of the same name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +32,9 @@ class TubeProposals:
         size (tuple[int, int]): Width and height of the video.
         num_frames (int): Of the video.
         source (str): Who proposed them, for people.
+        video (str): Hash of the video (:func:`video_hash`); '' in files of
+            other makers.
+        recipe (str): Detector, its settings and its phrases; '' likewise.
 
     Raises:
         ValueError: If the shapes do not fit or frames do not increase.
@@ -40,6 +47,8 @@ class TubeProposals:
     size: Tuple[int, int]
     num_frames: int
     source: str = ''
+    video: str = ''
+    recipe: str = ''
 
     def __post_init__(self) -> None:
         count, length = self.scores.shape
@@ -92,17 +101,36 @@ class TubeProposals:
             out, frame_ids=self.frame_ids, boxes=self.boxes,
             scores=self.scores, labels=np.array(self.labels, dtype=np.str_),
             size=np.array(self.size), num_frames=self.num_frames,
-            source=np.array(self.source))
+            source=np.array(self.source), video=np.array(self.video),
+            recipe=np.array(self.recipe))
         write_bytes(out.getvalue(), path)
 
 
-def load_proposals(path: Union[str, os.PathLike]) -> TubeProposals:
+def load_proposals(path: Union[str, os.PathLike],
+                   video: Optional[str] = None) -> TubeProposals:
     """Read what :meth:`TubeProposals.save` wrote.
+
+    Args:
+        path (str or PathLike): The file.
+        video (str, optional): Whose proposals they have to be; files that do
+            not say so, and frames in memory, are not asked.
 
     Raises:
         FileNotFoundError: If there is no such file; names the tool.
+        OtherVideoError: If they are of another video.
         ValueError: If it is another file.
     """
+    found = _read(path)
+    if video is not None and found.video and os.path.isfile(video) and \
+            found.video != video_hash(video):
+        raise OtherVideoError(
+            f'{path} holds the proposals of another video than {video}: make '
+            'them anew with tools/propose_tubes.py, into a folder of their '
+            'own where two videos have one name')
+    return found
+
+
+def _read(path: Union[str, os.PathLike]) -> TubeProposals:
     if not os.path.isfile(path):
         raise FileNotFoundError(
             f'no tube proposals at {path}: make them with '
@@ -118,7 +146,9 @@ def load_proposals(path: Union[str, os.PathLike]) -> TubeProposals:
             labels=tuple(data.pop('labels').tolist()),
             size=tuple(data.pop('size').tolist()),
             num_frames=int(data.pop('num_frames')),
-            source=str(data.pop('source')), **data)
+            source=str(data.pop('source')),
+            video=str(data.pop('video', '')),
+            recipe=str(data.pop('recipe', '')), **data)
     except (ValueError, KeyError, TypeError, OSError, EOFError,
             BadZipFile) as e:
         raise ValueError(f'{path} is no file of tube proposals: {e}') from e

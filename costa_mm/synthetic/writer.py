@@ -1,7 +1,6 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Writes a benchmark folder: videos, annotations, factors, records."""
 import json
-import multiprocessing
 import os
 import time
 from functools import partial
@@ -15,6 +14,7 @@ from mmengine.utils import ProgressBar
 
 from costa_mm.datasets import BaseVideoReader, PyAVReader
 from costa_mm.utils import write_text
+from costa_mm.utils.parallel import iter_parallel
 from costa_mm.visualization import (TubeTrack, contact_sheet, save_image,
                                     write_video)
 from .annotations import sample_entry, sample_factors, sample_scene
@@ -153,13 +153,11 @@ def _render_all(out_dir: Path, settings: Settings, sizes: Mapping[str, int],
             done[chunk] = work(chunk)[1]
             bar.update(chunk[2] - chunk[1])
     else:
-        # a forked child may wait for ever for a lock that a thread of the
-        # parent (OpenCV's, PyTorch's) held at the moment of the fork
-        spawn = multiprocessing.get_context('spawn')
-        with spawn.Pool(num_workers, cv2.setNumThreads, (1, )) as pool:
-            for chunk, rows in pool.imap_unordered(work, chunks):
-                done[chunk] = rows
-                bar.update(chunk[2] - chunk[1])
+        one_thread = partial(cv2.setNumThreads, 1)
+        for _, (chunk, rows) in iter_parallel(work, chunks, num_workers,
+                                              one_thread):
+            done[chunk] = rows
+            bar.update(chunk[2] - chunk[1])
     print()
     out = {s: {k: {} for k in RECORDS} for s, n in sizes.items() if n}
     for chunk in chunks:  # in this order, whichever worker was faster

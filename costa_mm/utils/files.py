@@ -1,18 +1,22 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """The one way in which files are written: whole or not at all."""
 import gzip
+import hashlib
 import json
 import os
 import re
 import socket
 import time
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from typing import Any, Iterator, Union
 
 PathLike = Union[str, os.PathLike]
 TMP_SUFFIX = '.writing'
 NAME_BYTES = 255  # of a file, on all usual file systems
+# of both ends of a video that are looked at to tell it from others
+END_BYTES = 65536
 
 
 @contextmanager
@@ -80,9 +84,31 @@ def remove_leftovers(folder: str, seconds: float = 0) -> None:
     """
     for name in os.listdir(folder):
         path = os.path.join(folder, name)
-        if is_leftover(name) and time.time() - os.path.getmtime(
-                path) >= seconds:
-            os.remove(path)
+        if not is_leftover(name):
+            continue
+        with suppress(FileNotFoundError):  # another process has finished it
+            if time.time() - os.path.getmtime(path) >= seconds:
+                os.remove(path)
+
+
+def video_hash(path: str) -> str:
+    """SHA-1 of the size of a video, its first and its last 64 kB.
+
+    Computed once per file and process; good for checkpoints as well, whose
+    end lists checksums of the rest.
+    """
+    stat = os.stat(path)
+    return _video_hash(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=65536)
+def _video_hash(path: str, size: int, mtime: int) -> str:
+    digest = hashlib.sha1(str(size).encode())
+    with open(path, 'rb') as f:
+        digest.update(f.read(END_BYTES))
+        f.seek(max(size - END_BYTES, 0))
+        digest.update(f.read())
+    return digest.hexdigest()
 
 
 def write_bytes(data: bytes, path: PathLike, durable: bool = False) -> None:

@@ -80,7 +80,8 @@ def subsample(start: int,
         source_fps (float): Frame rate of the video.
         fps (float): Rate wanted.
         max_frames (int, optional): Of more frames, so many are picked evenly.
-        keep_last (bool): Also keep the last candidate.
+        keep_last (bool): Also keep the last candidate, also among the
+            ``max_frames`` (if these are two or more).
 
     Returns:
         np.ndarray: Increasing frames, (T, ), int64.
@@ -93,5 +94,8 @@ def subsample(start: int,
         keep[-1:] = True
     ids = candidates[keep]
     if max_frames is not None and len(ids) > max_frames:
-        ids = ids[np.arange(max_frames) * len(ids) // max_frames]
+        picks = np.arange(max_frames) * len(ids) // max_frames
+        if keep_last:
+            picks = uniform_ids(0, len(ids), max_frames)
+        ids = ids[picks]
     return ids

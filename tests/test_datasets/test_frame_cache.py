@@ -3,8 +3,10 @@ import os
 import runpy
 import sys
 import time
+import weakref
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from test_datasets.conftest import read_number, write_video
@@ -15,6 +17,9 @@ from costa_mm.datasets.caching import CacheTask, largest_size, plan, store
 from costa_mm.datasets.frame_cache import (cache_path, nearest, read_cache,
                                            read_header)
 from costa_mm.datasets.readers import BehindEndError
+from costa_mm.datasets.readers.display import Screen
+from costa_mm.datasets.readers.pyav_video import PyAVVideo
+from costa_mm.datasets.transforms.geometry import resize_frames
 from costa_mm.structures import Tube
 from costa_mm.utils.files import is_leftover, remove_leftovers
 
@@ -117,14 +122,14 @@ def test_frames_that_the_container_only_promises(clip, tmp_path):
 
 def test_a_video_that_gets_shorter_with_every_look(clip, tmp_path,
                                                   monkeypatch):
-    read, ends = PyAVReader.read, [45, 41]
+    fill, ends = PyAVVideo.fill, [45, 41]
 
-    def shorter(self, path, frame_ids):
+    def shorter(self, clip):
         if ends:
-            raise BehindEndError(path, frame_ids[-1], ends.pop(0))
-        return read(self, path, frame_ids)
+            raise BehindEndError(clip.path, clip.ids[-1], ends.pop(0))
+        return fill(self, clip)
 
-    monkeypatch.setattr(PyAVReader, 'read', shorter)
+    monkeypatch.setattr(PyAVVideo, 'fill', shorter)
     task = CacheTask(
         str(tmp_path), str(clip), np.array([0, 40, 42, 46]), 448, 720, 95)
     assert store(task).status == 'written'
@@ -166,6 +171,47 @@ def test_what_killed_runs_leave_is_removed(tmp_path):
         os.utime(tmp_path / name, (then, then))
     remove_leftovers(str(tmp_path), seconds=3600)
     assert sorted(os.listdir(tmp_path)) == [young, 'c.frames']
+
+
+def test_frames_of_their_own_size_are_not_in_memory_together(
+        clip, tmp_path, monkeypatch):
+    alive, most, show = [], [], Screen.show
+
+    class Watched(np.ndarray):
+        pass
+
+    def watched(self, frame):
+        image = show(self, frame).view(Watched)
+        alive.append(weakref.ref(image))
+        most.append(sum(r() is not None for r in alive))
+        return image
+
+    monkeypatch.setattr(Screen, 'show', watched)
+    task = CacheTask(str(tmp_path), str(clip), np.arange(48), 32, None, 95)
+    assert store(task).status == 'written'
+    assert len(most) >= 48 and max(most) <= 3
+
+
+@pytest.mark.parametrize('side', [48, 448])
+@pytest.mark.parametrize('step', [1, 5, 40])
+@pytest.mark.parametrize('name, options', [
+    ('a.mp4', {}), ('a.ts', {}), ('a.avi', dict(g='12', bf='2'))])
+def test_stored_frames_are_those_of_one_read(name, options, step, side,
+                                             tmp_path):
+    video = str(write_video(tmp_path / name, size=(128, 192),
+                            options=options))
+    ids = np.arange(0, 48, step)
+    task = CacheTask(str(tmp_path / 'c'), video, ids, side, None, 80)
+    store(task)
+    header, start = read_header(cache_path(task.root, video))
+    frames = resize_frames(PyAVReader().read(video, ids), *header.shape,
+                           'bilinear')
+    with open(cache_path(task.root, video), 'rb') as f:
+        stored = f.read()[start:]
+    assert stored == b''.join(
+        cv2.imencode('.jpg', frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
+        [1].tobytes() for frame in frames)
+    assert header.ori_shape == [128, 192] and header.frame_ids == list(ids)
 
 
 def test_small_videos_are_not_enlarged(clip, tmp_path):

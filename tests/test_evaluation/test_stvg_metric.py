@@ -12,7 +12,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
 
 from costa_mm.evaluation import HCSTVGChallengeFile, STVGMetric, evaluate_tubes
-from costa_mm.evaluation.report import SampleRecord
+from costa_mm.evaluation.report import SampleRecord, group_by_factor
 from costa_mm.evaluation.stvg_metric import merge_records
 from costa_mm.registry import METRICS
 from costa_mm.structures import Tube, TubeDataSample, load_tubes
@@ -133,6 +133,20 @@ def test_numeric_factors_are_cut_at_quartiles(make_tube):
     ])
     names = [k for k in metric.evaluate(12) if '/factor/size/' in k]
     assert len(names) == 4
+
+
+@pytest.mark.parametrize('odd', [
+    float('nan'), float('inf'), -np.inf, np.float32('nan')])
+@pytest.mark.parametrize('num', [3, 21])
+def test_numbers_that_are_not_finite_are_in_no_group(odd, num):
+    values = [odd, *map(float, range(1, num)), odd]
+    groups = group_by_factor([
+        SampleRecord(str(i), factors=dict(speed=v))
+        for i, v in enumerate(values)])['speed']
+    assert sum(map(len, groups.values())) == num - 1
+    assert len(groups) == min(num - 1, 4)
+    assert not any('nan' in name or 'inf' in name for name in groups)
+    assert group_by_factor([SampleRecord('a', factors=dict(v=odd))]) == {}
 
 
 def test_sample_without_ground_truth_is_named(golden):

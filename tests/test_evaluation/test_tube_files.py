@@ -7,6 +7,9 @@ from costa_mm.evaluation import (compare_records, comparison_table,
                                  evaluate_tubes, evaluation_report,
                                  metric_lines)
 from costa_mm.evaluation.comparison import bootstrap_interval
+from costa_mm.evaluation.diagnostics import (diagnose_nothing, error_split,
+                                             main_error)
+from costa_mm.structures import Tube
 
 
 def test_missing_predictions(golden):
@@ -21,9 +24,33 @@ def test_missing_predictions(golden):
         metric_lines(zero, 'paper')['m_vIoU'] /
         metric_lines(skipped, 'paper')['m_vIoU'])
     assert ratio == pytest.approx(20 / 24)
-    # what has no prediction has no cause of error either
-    assert (metric_lines(zero, 'paper')['err_time'] == metric_lines(
-        skipped, 'paper')['err_time'])
+    plain = evaluate_tubes(some, gts, missing='zero', diagnostics=False)
+    assert not any(record.diagnostics for record in plain)
+
+
+@pytest.mark.parametrize('absent', [0, 4, 23])
+def test_errors_sum_up_with_missing_predictions(absent, golden):
+    preds, gts, _ = golden
+    some = {i: preds[i] for i in list(preds)[absent:]}
+    records = evaluate_tubes(some, gts, missing='zero')
+    lines = metric_lines(records, 'paper')
+    assert sum(lines[f'err_{k}'] for k in ('time', 'place', 'object')
+               ) == pytest.approx(1 - lines['m_vIoU'])
+    assert sum(lines[f'err_siou_{k}'] for k in ('place', 'object')
+               ) == pytest.approx(1 - lines['m_sIoU'])
+    alone = metric_lines(
+        evaluate_tubes(some, gts, missing='skip'), 'paper')
+    assert lines.get('jump_rate') == alone.get('jump_rate')
+    # as of a tube of which no frame is right
+    for record in records[:absent]:
+        assert main_error(record.diagnostics) == 'time'
+
+
+def test_a_missing_prediction_is_diagnosed_as_one_that_is_elsewhere(make_tube):
+    gt = make_tube((2, 7))
+    empty = error_split(Tube((20, 21), [], []), gt)._asdict()
+    assert {f'err_{k}': v for k, v in empty.items()}.items() <= \
+        diagnose_nothing(gt).items()
 
 
 def test_zero_under_a_protocol_without_siou(golden):

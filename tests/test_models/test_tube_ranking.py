@@ -116,6 +116,18 @@ def test_overlaps_by_hand():
         'proposals/count': 1.5})
 
 
+def test_the_metric_tells_samples_of_one_id_apart():
+    metric = ProposalRecall()
+    metric.process(None, [
+        dict(sample_id='a', video_id=name, gt_boxes=torch.ones(1, 4),
+             gt_box_mask=torch.ones(1, dtype=torch.bool),
+             video_inputs=dict(tubes=torch.ones(1, 1, 4),
+                               tube_scores=torch.ones(1, 1)))
+        for name in ('x/1', 'x/1', 'y/1')])
+    with pytest.raises(ValueError, match="called 'a': 'x/1' and 'y/1'"):
+        metric.evaluate(2)
+
+
 def test_the_metric_says_what_it_lacks():
     with pytest.raises(ValueError, match="'x7' has no proposals"):
         ProposalRecall().process(None, [dict(sample_id='x7')])

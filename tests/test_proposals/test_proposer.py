@@ -3,6 +3,7 @@
 import json
 import runpy
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -10,11 +11,14 @@ import numpy as np
 import pytest
 import torch
 
+from costa_mm.apis.jobs import read_list
 from costa_mm.datasets import (FlipWithText, LoadTubeProposals, PackSTVGInputs,
                                RandomSizeCrop, ResizeClip)
 from costa_mm.models.data_preprocessors import STVGDataPreprocessor
 from costa_mm.proposals import GivenDetections, TubeProposer
-from costa_mm.structures import TubeProposals, load_proposals, proposal_path
+from costa_mm.proposals.linking import Detections
+from costa_mm.structures import (OtherVideoError, TubeProposals,
+                                 load_proposals, proposal_path)
 from costa_mm.visualization import write_video
 from tests.test_weights.server import FileServer
 
@@ -92,6 +96,165 @@ def test_tool(video, detections, tmp_path, capsys):
     assert main([*words[:1], '--transformers', 'no/such-model', '--out-dir',
                  str(out)]) == 1
     assert 'no/such-model' in capsys.readouterr().err
+
+
+@pytest.fixture
+def twins(tmp_path):
+    """Two videos of one name, and a detector's boxes for the name."""
+    paths = []
+    for folder in ('a', 'b'):
+        (tmp_path / folder).mkdir()
+        paths.append(tmp_path / folder / 'clip.mp4')
+        write_video(paths[-1], np.full(
+            (24, 64, 96, 3), 99 * len(paths), np.uint8), 8)
+    return [str(path) for path in paths]
+
+
+def made(words, capsys):
+    """What a call of the tool says of files that were there."""
+    assert runpy.run_path(str(TOOL))['main'](words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    return [line.split(' anew: ')[1] for line in lines if ' anew: ' in line]
+
+
+def test_a_file_of_another_video_is_made_anew_and_never_loaded(
+        twins, detections, tmp_path, capsys):
+    out = str(tmp_path / 'out')
+    words = ['--detections', detections, '--out-dir', out]
+    assert made([twins[0], *words], capsys) == []
+    load = LoadTubeProposals(root=out)
+    found = dict(num_frames=24)
+    assert load(dict(sample(twins[0]), **found))['tube_labels'] == (
+        'dog', 'cup')
+    with pytest.raises(OtherVideoError, match='another video than .*b/clip'):
+        load(dict(sample(twins[1]), **found))
+    both = LoadTubeProposals(root=out, proposer=dict(
+        type='TubeProposer', detector=dict(
+            type='GivenDetections', path=detections,
+            classes=[f'c{i}' for i in range(20)])))
+    labels = [both(dict(sample(twin), **found))['tube_labels'][0]
+              for twin in twins]
+    assert labels == ['dog', 'c17']  # from the file, and proposed
+    assert made([twins[1], *words], capsys) == ['it was of another video']
+    assert made([twins[1], *words], capsys) == []
+    load(dict(sample(twins[1]), **found))
+    with pytest.raises(OtherVideoError):
+        load(dict(sample(twins[0]), **found))
+
+
+def test_two_videos_of_a_call_with_one_file_are_an_error(
+        twins, detections, tmp_path, capsys):
+    main = runpy.run_path(str(TOOL))['main']
+    out = tmp_path / 'out'
+    words = ['--detections', detections, '--out-dir', str(out)]
+    other = Path(twins[0]).with_suffix('.avi')
+    other.write_bytes(Path(twins[0]).read_bytes())
+    folders = [str(tmp_path / name) for name in 'ab']
+    for pair in (twins, [twins[0], str(other)], folders):
+        assert main([*pair, *words]) == 1
+        assert 'both have the file clip.tubes.npz' in capsys.readouterr().err
+    assert not out.exists()
+    assert main([twins[0], twins[0], f'{tmp_path}/b/../a/clip.mp4',
+                 *words]) == 0
+    assert '1 of 1 videos' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('change, reason', [
+    (['--max-tubes', '1'], 'settings: max_tubes'),
+    (['--max-gap', '3'], 'settings: max_gap'),
+    (['--fps', '2'], 'settings: fps'), (['--classes', 'x'], 'detector'),
+    ([], 'detector'), (None, ''), (['--workers', '2'], '')])
+def test_other_settings_make_files_anew(change, reason, video, detections,
+                                        tmp_path, capsys):
+    words = [video, '--out-dir', str(tmp_path / 'out'), '--detections',
+             detections]
+    if change and change[0] == '--classes':
+        change = ['--classes', *(f'c{i}' for i in range(20))]
+    assert made(words, capsys) == []
+    if change == []:  # other boxes in the same file
+        text = Path(detections).read_text()
+        Path(detections).write_text(text.replace('0.4', '0.5'))
+    elif change is None:  # the same boxes in another file
+        copy = tmp_path / 'copy.json'
+        copy.write_text(Path(detections).read_text())
+        words[-1] = str(copy)
+    said = made([*words, *(change or [])], capsys)
+    assert len(said) == bool(reason) and all(reason in s for s in said)
+
+
+def test_files_of_other_makers_stay(twins, detections, tmp_path, capsys):
+    words = [twins[0], '--out-dir', str(tmp_path), '--detections', detections]
+    path = proposal_path(str(tmp_path), twins[0])
+    tubes().save(path)
+    with np.load(path) as file:  # as it was before files said these
+        old = {k: file[k] for k in file.files if k not in ('video', 'recipe')}
+    np.savez_compressed(path, **old)
+    assert made(words, capsys) == []
+    assert load_proposals(path, twins[1]).labels == ('dog', 'a man')
+    assert len(made([*words[:-1], words[-1], '--overwrite'], capsys)) == 0
+    assert load_proposals(path).labels == ('dog', 'cup')
+    Path(path).write_bytes(b'PK half')
+    said, = made(words, capsys)
+    assert 'is no file of tube proposals' in said
+
+
+class WordDetector(GivenDetections):
+    """Finds what it is asked for, everywhere."""
+    reads_words = True
+
+    def __init__(self):
+        pass
+
+    def frames_of(self, video):
+        return np.arange(0, 24, 8)
+
+    def recipe_of(self, video):
+        return None
+
+    def detect(self, frames, ids, video, phrases=()):
+        boxes = np.array([[9 * i, 0, 9 * i + 9, 9]
+                          for i in range(len(phrases))], np.float32)
+        scores = np.full(len(phrases), .9, np.float32)
+        return [Detections(boxes, scores, tuple(phrases)) for _ in ids]
+
+
+def test_lines_of_one_video_are_proposed_together(twins, tmp_path, capsys):
+    tool = runpy.run_path(str(TOOL))
+    path, out = tmp_path / 'list.jsonl', str(tmp_path / 'out')
+    lines = [dict(video='a/clip.mp4', sentence='the dog runs'),
+             dict(video=twins[0], sentences=['the cup falls', 'a dog']),
+             dict(video='a/../a/clip.mp4', sentence='the tree')]
+    path.write_text('\n'.join(map(json.dumps, lines)))
+    requests = tool['merge'](read_list(path))
+    assert [r.sentences for r in requests] == [
+        ('the dog runs', 'the cup falls', 'a dog', 'the tree')]
+    proposer = TubeProposer(WordDetector())
+    assert tool['propose'](requests[0], proposer, out) == ''
+    file = proposal_path(out, twins[0])
+    assert set(load_proposals(file).labels) == {'dog', 'cup', 'tree'}
+    reason = tool['reason_to_propose']
+    assert reason(requests[0], proposer, file) == ''
+    asked = replace(requests[0], sentences=('a dog', ))
+    assert reason(asked, proposer, file).endswith('settings: phrases')
+    other_order = replace(asked, sentences=('a tree', 'a cup', 'a dog'))
+    assert reason(other_order, proposer, file) == ''
+
+
+def test_models_count_by_their_content(tmp_path):
+    model = tmp_path / 'model'
+    model.mkdir()
+    (model / 'weights').write_bytes(b'1' * 200000)
+    texts = []
+    for step in range(4):
+        if step == 2:
+            (model / 'weights').write_bytes(b'2' * 200000)
+        proposer = TubeProposer(WordDetector())
+        proposer._config = dict(
+            type='X', device=f'cuda:{step}', score_thr=.3 + (step == 3),
+            model_name=str(model), hub='org/name')
+        texts.append(proposer.recipe('a.mp4', ['the dog']))
+    assert texts[0] == texts[1] and len(set(texts)) == 3
+    assert 'org/name' in texts[0]
 
 
 def test_videos_at_addresses(video, detections, tmp_path, capsys,

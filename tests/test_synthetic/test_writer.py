@@ -2,7 +2,10 @@
 """The benchmark's files, its oracles and its command."""
 import importlib.util
 import json
+import multiprocessing
+import time
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -16,6 +19,8 @@ from costa_mm.synthetic import (Settings, draw_sample, format_report,
 from costa_mm.synthetic.oracles import (ORACLES, best_constant_span,
                                         best_static_box, entry_tube)
 from costa_mm.synthetic.writer import write_contact_sheet, write_sample
+from costa_mm.utils.files import is_leftover
+from costa_mm.utils.parallel import WorkerDiedError
 from costa_mm.visualization import write_video
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +58,23 @@ def folder(tmp_path_factory):
 def test_same_seed_same_bytes_for_any_number_of_workers(folder, tmp_path):
     write_benchmark(tmp_path / 'two', SETTINGS, SIZES, num_workers=2)
     assert contents(tmp_path / 'two') == contents(folder)
+
+
+def test_a_killed_worker_ends_the_writing_and_what_is_there_is_used(
+        folder, tmp_path):
+
+    def kill():
+        while not list(tmp_path.rglob('train_0000?.mp4')):
+            time.sleep(.01)
+        multiprocessing.active_children()[0].kill()
+
+    Thread(target=kill, daemon=True).start()
+    with pytest.raises(WorkerDiedError, match=r"SIGKILL; in work: \('train'"):
+        write_benchmark(tmp_path, SETTINGS, SIZES, num_workers=2)
+    assert write_benchmark(tmp_path, SETTINGS, SIZES)
+    there = contents(tmp_path)
+    assert {k: v for k, v in there.items()
+            if not is_leftover(Path(k).name)} == contents(folder)
 
 
 def test_schema_is_v1(folder):

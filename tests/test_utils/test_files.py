@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import sys
+import time
 
 import pytest
 
@@ -25,6 +26,51 @@ def test_an_interrupted_writer_leaves_the_old_file(tmp_path, durable, error):
             raise error
     assert path.read_text() == 'old'
     assert os.listdir(tmp_path / 'a') == ['b.txt']
+
+
+@pytest.mark.parametrize('step', ['getmtime', 'remove'])
+def test_a_file_that_is_finished_meanwhile_is_no_leftover(
+        step, tmp_path, monkeypatch):
+    for name in ('a', 'b'):
+        (tmp_path / f'.{name}.host.1.writing.txt').write_text(name)
+    module = os.path if step == 'getmtime' else os
+    own = getattr(module, step)
+
+    def late(path):
+        if '.a.' in path and os.path.exists(path):
+            os.rename(path, tmp_path / 'a.txt')
+        return own(path)
+
+    monkeypatch.setattr(module, step, late)
+    remove_leftovers(str(tmp_path))
+    assert os.listdir(tmp_path) == ['a.txt']
+
+
+def write_often(folder, done):
+    count = 0
+    while not done.is_set():
+        write_text('x', os.path.join(folder, f'{count % 50}.txt'))
+        count += 1
+
+
+def test_leftovers_are_looked_for_while_others_write(context, tmp_path):
+    done = context.Event()
+    writers = [context.Process(target=write_often, args=(str(tmp_path), done))
+               for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    try:
+        end = time.time() + 60
+        while not list(tmp_path.glob('*.txt')):
+            assert time.time() < end
+        end = time.time() + 1
+        while time.time() < end:
+            remove_leftovers(str(tmp_path), 3600)
+    finally:
+        done.set()
+        for writer in writers:
+            writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0]
 
 
 def test_leftovers_of_a_kill_are_removed(tmp_path):

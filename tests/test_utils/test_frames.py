@@ -20,5 +20,19 @@ def test_subsample_by_hand():
     assert subsample(0, 10, 10, 5, keep_last=True).tolist()[-2:] == [8, 9]
     assert subsample(0, 10, 10, 5, 2).tolist() == [0, 4]
     assert subsample(4, 4, 10, 5, keep_last=True).tolist() == []
+    assert subsample(0, 10, 10, 5, 2, keep_last=True).tolist() == [0, 9]
     assert uniform_ids(3, 13, 4).tolist() == [3, 6, 9, 12]
     assert uniform_ids(3, 5, 4).tolist() == [3, 4]
+
+
+@pytest.mark.parametrize('keep_last', [False, True])
+@pytest.mark.parametrize('most', [2, 3, 50, 199, 200, 201, None])
+@pytest.mark.parametrize('start, end', [(0, 1000), (7, 994), (3, 4), (0, 60)])
+def test_first_and_last_frames_stay(start, end, most, keep_last):
+    ids = subsample(start, end, 25, 5, most, keep_last)
+    assert ids[0] == start and (np.diff(ids) > 0).all()
+    assert most is None or len(ids) <= most
+    if keep_last:
+        assert ids[-1] == end - 1
+        assert set(ids) <= set(subsample(start, end, 25, 5, None, True))
+    assert subsample(start, end, 25, 5, 1, keep_last).tolist() == [start]

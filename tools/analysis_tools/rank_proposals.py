@@ -68,7 +68,8 @@ def best_proposals(requests: List[VideoRequest], truth: Tubes,
 
 def _all_tubes(request: VideoRequest, truth: Tubes, root: str):
     known = truth[request.name]
-    proposals = load_proposals(proposal_path(root, request.path))
+    proposals = load_proposals(
+        proposal_path(root, request.path), request.path)
     ids = np.arange(known.num_frames)
     for boxes, scores in zip(*proposals.at(ids)):
         there = np.flatnonzero(scores > 0)
@@ -94,7 +95,8 @@ def middle_boxes(requests: List[VideoRequest], truth: Tubes,
     out = {}
     for request in requests:
         known = truth[request.name]
-        width, height = load_proposals(proposal_path(root, request.path)).size
+        width, height = load_proposals(
+            proposal_path(root, request.path), request.path).size
         box = np.array([width, height, 3 * width, 3 * height]) / 4
         out[request.name] = Tube(
             (0, known.num_frames), np.arange(known.num_frames),

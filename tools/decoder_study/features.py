@@ -1,8 +1,10 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """The backbone's last features of whole splits, computed once."""
 import copy
+import hashlib
 import json
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
@@ -16,7 +18,7 @@ from tqdm import tqdm
 from costa_mm.models.heads.targets import TubeTargets, collect_targets
 from costa_mm.registry import DATASETS
 from costa_mm.structures import TextFeatures, TubeDataSample, VisualFeatures
-from costa_mm.utils import atomic_path
+from costa_mm.utils import atomic_path, write_text
 from costa_mm.utils.configs import dataset_of, iter_transforms
 
 
@@ -95,9 +97,14 @@ def cache_clips(model: nn.Module, cfg: Config, path: Path) -> None:
     Args:
         model (nn.Module): The trained grounder, in eval mode.
         cfg (Config): Its config.
-        path (Path): Folder; files that are there stay.
+        path (Path): Folder; files that are there stay, if they are of the
+            same weights.
+
+    Raises:
+        ValueError: If there are features of other weights.
     """
     path.mkdir(parents=True, exist_ok=True)
+    _note_weights(model, path)
     for split, flips in (('test', (None, )), ('train', (0., 1.))):
         file = path / f'{split}.pt'
         if file.exists():
@@ -111,6 +118,34 @@ def cache_clips(model: nn.Module, cfg: Config, path: Path) -> None:
             rests=_find_rests(cfg, split, samples))
         with atomic_path(file) as half:
             torch.save(clips, half)
+
+
+def _note_weights(model: nn.Module, path: Path) -> None:
+    """Write down whose features a folder has, or compare."""
+    note, own = path / 'weights.sha1', _weights_hash(model)
+    if note.exists():
+        if note.read_text(encoding='utf-8').strip() != own:
+            raise ValueError(
+                f'{path} has features of another checkpoint: choose another '
+                f'--out, or remove {path} and the runs made with it')
+    elif list(path.glob('*.pt')):
+        print(f'{path}: features that do not say of which checkpoint they '
+              'are, kept as they are')
+    else:
+        write_text(own + '\n', note)
+
+
+def _weights_hash(model: nn.Module) -> str:
+    """SHA-1 of the weights that features and tokens depend on."""
+    digest = hashlib.sha1()
+    for part in ('backbone', 'text_encoder'):
+        module = getattr(model, part)
+        for name, tensor in chain(module.named_parameters(),
+                                  module.named_buffers()):
+            data = tensor.detach().cpu().contiguous()
+            digest.update(f'{part}.{name} {data.dtype}'.encode())
+            digest.update(data.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def load_clips(file: Path) -> Clips:

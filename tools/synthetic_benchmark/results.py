@@ -91,11 +91,21 @@ def read_run(protocol: BenchmarkProtocol, run: Run,
 
 
 def read_curve(work_dir: Path) -> Dict[int, Dict[str, float]]:
-    """Validation metrics by iteration, of all pieces of a training."""
+    """Validation metrics by iteration, of all pieces of a training.
+
+    A last line of which a killed run has written a part is passed over.
+    """
     curve = {}
     for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        for line in path.read_text(encoding='utf-8').splitlines():
-            entry = json.loads(line)
+        text = path.read_bytes().decode(errors='replace')
+        lines = text.splitlines()
+        for number, line in enumerate(lines, 1):
+            try:
+                entry = json.loads(line)
+            except ValueError as e:
+                if number == len(lines):
+                    break
+                raise ValueError(f'{path}, line {number}: {e}') from e
             if 'stvg/m_vIoU' in entry:
                 curve[int(entry['step'])] = {
                     k: entry[f'stvg/{k}']

@@ -2,9 +2,12 @@
 """What every video reader promises."""
 import os
 from abc import ABCMeta, abstractmethod
-from typing import Iterator, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Iterator, NamedTuple, Optional, Sequence
 
 import numpy as np
+
+#: Frames that are in memory where they are wanted one after the other.
+FEW = 16
 
 
 class VideoInfo(NamedTuple):
@@ -85,14 +88,30 @@ class BaseVideoReader(metaclass=ABCMeta):
             BehindEndError: If a frame lies behind the end of the video.
             VideoReadError: If the file cannot be opened or decoded.
         """
-        self._check_exists(path)
-        ids = np.asarray(frame_ids, dtype=np.int64).reshape(-1)
-        if not len(ids):
-            raise ValueError(f'no frames asked of {path}')
-        if ids.min() < 0:
-            raise IndexError(f'frame {ids.min()} of {path}: frames count '
-                             'from 0')
-        return self._read(path, ids)
+        return self._read(path, self._checked_ids(path, frame_ids))
+
+    def map(self, path: str, frame_ids: Sequence[int],
+            function: Callable[[np.ndarray], Any]) -> list:
+        """Results of a function for some frames, of which few are in memory.
+
+        Args:
+            path (str): The video file.
+            frame_ids (Sequence[int]): Frames, counted from 0, in any order.
+            function (Callable): Takes an RGB frame, (H, W, 3), uint8; may be
+                called twice for one.
+
+        Returns:
+            list: Its results in the order asked.
+
+        Raises:
+            FileNotFoundError, BehindEndError, VideoReadError: See
+                :meth:`read`.
+        """
+        ids = self._checked_ids(path, frame_ids)
+        return [
+            function(image) for first in range(0, len(ids), FEW)
+            for image in self._read(path, ids[first:first + FEW])
+        ]
 
     def stream(self, path: str, start: int = 0) -> Iterator[np.ndarray]:
         """Frames in order, a few of them in memory at a time.
@@ -113,8 +132,8 @@ class BaseVideoReader(metaclass=ABCMeta):
         count = self.probe(path).num_frames
         if start and start >= count:
             raise BehindEndError(path, start, count)
-        for first in range(start, count, 16):
-            yield from self.read(path, range(first, min(first + 16, count)))
+        for first in range(start, count, FEW):
+            yield from self.read(path, range(first, min(first + FEW, count)))
 
     def times(self, path: str) -> np.ndarray:
         """When each frame is shown, from the presentation times.
@@ -145,6 +164,16 @@ class BaseVideoReader(metaclass=ABCMeta):
         """See :meth:`times`; the file exists."""
         info = self.probe(path)
         return np.arange(info.num_frames + 1) / info.fps
+
+    def _checked_ids(self, path: str, frame_ids: Sequence[int]) -> np.ndarray:
+        self._check_exists(path)
+        ids = np.asarray(frame_ids, dtype=np.int64).reshape(-1)
+        if not len(ids):
+            raise ValueError(f'no frames asked of {path}')
+        if ids.min() < 0:
+            raise IndexError(f'frame {ids.min()} of {path}: frames count '
+                             'from 0')
+        return ids
 
     def _check_stream(self, path: str, start: int) -> None:
         self._check_exists(path)
@@ -183,6 +212,7 @@ class Clip:
         self.ids = ids
         #: (T, H, W, 3), uint8, once a frame has come
         self.images: Optional[np.ndarray] = None
+        self._shape: Optional[tuple] = None
 
     def put(self, number: int, image: np.ndarray) -> None:
         """Take a frame over.
@@ -194,9 +224,36 @@ class Clip:
         Raises:
             VideoReadError: If it is of another size than those before.
         """
+        self._shape = self._shape or image.shape
+        if image.shape != self._shape:
+            raise unreadable(self.path, 'the frame size changes')
+        self._keep(number, image)
+
+    def _keep(self, number: int, image: np.ndarray) -> None:
         if self.images is None:
             self.images = np.empty((len(self.ids), ) + image.shape, np.uint8)
-        if image.shape != self.images.shape[1:]:
-            raise unreadable(self.path, 'the frame size changes')
         for place in np.flatnonzero(self.ids == number):
             self.images[place] = image
+
+
+class MappedClip(Clip):
+    """What a function makes of each of the frames.
+
+    Args:
+        path (str): The video, for messages.
+        ids (np.ndarray): Frames asked for, in any order, (T, ).
+        function (Callable): Takes a frame.
+    """
+
+    def __init__(self, path: str, ids: np.ndarray,
+                 function: Callable[[np.ndarray], Any]) -> None:
+        super().__init__(path, ids)
+        self.function = function
+        self._made: dict = {}
+
+    def _keep(self, number: int, image: np.ndarray) -> None:
+        self._made[number] = self.function(image)
+
+    def results(self) -> list:
+        """In the order asked."""
+        return [self._made[number] for number in self.ids.tolist()]

@@ -1,11 +1,11 @@
 # Copyright (c) costa_mm authors. All rights reserved.
 """Reading with PyAV, which is everywhere."""
-from typing import Iterator
+from typing import Any, Callable, Iterator, Sequence
 
 import numpy as np
 
 from costa_mm.registry import TRANSFORMS
-from .base import BaseVideoReader, VideoInfo
+from .base import BaseVideoReader, MappedClip, VideoInfo
 from .pyav_video import PyAVVideo
 
 #: Decode a video that is read from end to end, ahead of its reader.
@@ -46,6 +46,14 @@ class PyAVReader(BaseVideoReader):
     def _read(self, path: str, ids: np.ndarray) -> np.ndarray:
         with self._video(path) as video:
             return video.frames(ids)
+
+    def map(self, path: str, frame_ids: Sequence[int],
+            function: Callable[[np.ndarray], Any]) -> list:
+        """See :meth:`BaseVideoReader.map`; each frame is decoded once."""
+        clip = MappedClip(path, self._checked_ids(path, frame_ids), function)
+        with self._video(path) as video:
+            video.fill(clip)
+        return clip.results()
 
     def stream(self, path: str, start: int = 0) -> Iterator[np.ndarray]:
         """See :meth:`BaseVideoReader.stream`; each frame is decoded once."""

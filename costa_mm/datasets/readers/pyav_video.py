@@ -172,6 +172,12 @@ class PyAVVideo:
     def frames(self, ids: np.ndarray) -> np.ndarray:
         """Decode frames (see :meth:`BaseVideoReader.read`)."""
         clip = Clip(self.path, ids)
+        self.fill(clip)
+        return clip.images
+
+    def fill(self, clip: Clip) -> None:
+        """Decode the frames that a clip asks for."""
+        ids = clip.ids
         index = self._checked_index(ids)
         if index.seekable and not self._by_jumping(index, np.unique(ids),
                                                    clip):
@@ -179,7 +185,6 @@ class PyAVVideo:
             index = self._checked_index(ids)
         if not index.seekable:
             self._by_counting(set(ids.tolist()), clip)
-        return clip.images
 
     def frames_from(self, first: int) -> Iterator[np.ndarray]:
         """Frames in order from one on, each decoded once."""

@@ -6,7 +6,8 @@ from typing import Optional
 import numpy as np
 
 from costa_mm.registry import PROPOSALS, TRANSFORMS
-from costa_mm.structures import TubeProposals, load_proposals, proposal_path
+from costa_mm.structures import (OtherVideoError, TubeProposals,
+                                 load_proposals, proposal_path)
 from .base import ClipTransform
 
 TAIL_TOLERANCE = 3  # frames that an annotation may count differently
@@ -38,12 +39,12 @@ class LoadTubeProposals(ClipTransform):
             written.
         max_tubes (int): The best so many are taken.
         proposer (dict, optional): A ``TubeProposer`` for videos that have no
-            file there.
+            file there, or only one of another video of their name.
 
     Raises:
         FileNotFoundError: If a video has no proposals and there is no
             proposer.
-        ValueError: If they are of a video of another size or length.
+        ValueError: If they are of another video.
     """
 
     def __init__(self,
@@ -62,8 +63,13 @@ class LoadTubeProposals(ClipTransform):
         """The proposals of a sample's video."""
         video = results['video_path']
         path = proposal_path(self.root or '', video)
-        if self.proposer is None or (self.root and os.path.isfile(path)):
-            return load_proposals(path)
+        if self.proposer is None:
+            return load_proposals(path, video)
+        if self.root and os.path.isfile(path):
+            try:
+                return load_proposals(path, video)
+            except OtherVideoError:
+                pass
         return self.proposer.propose(
             video, results.get('sentences') or [results['sentence']])
 

@@ -34,6 +34,8 @@ def check_exact(reader, path, frames, seed=0, alone=3):
         assert out.dtype == np.uint8 and len(out) == len(ids)
         for image, i in zip(out, ids):
             np.testing.assert_array_equal(image, frames[i], f'frame {i}')
+    sums = reader.map(str(path), asked[1], np.sum)
+    assert sums == [frames[i].sum() for i in asked[1]]
     for start in (0, int(rng.integers(1, n)), n - 1)[:2 + bool(alone)]:
         out = list(reader.stream(str(path), start))
         assert len(out) == n - start

@@ -141,6 +141,44 @@ def test_cached_features_are_those_of_the_model(monkeypatch, tmp_path):
     torch.testing.assert_close(train.words['the red ball'], text.tokens[0])
     cache_clips(grounder, cfg, tmp_path / 'features')
     assert len(asked) == 3  # what is there stays
+    with torch.no_grad():  # a head may have changed
+        next(grounder.head.parameters()).add_(1)
+    cache_clips(grounder, cfg, tmp_path / 'features')
+    for part in (grounder.backbone, grounder.text_encoder):
+        weight = list(part.parameters())[-1].data
+        saved = weight.clone()
+        weight.view(-1)[0] += 1
+        with pytest.raises(ValueError, match='features of another.*--out'):
+            cache_clips(grounder, cfg, tmp_path / 'features')
+        weight.copy_(saved)
+    cache_clips(grounder, cfg, tmp_path / 'features')
+    assert len(asked) == 3
+
+
+def test_features_without_a_note_stay_as_they_are(tmp_path, capsys):
+    for split in ('train', 'test'):
+        (tmp_path / f'{split}.pt').touch()
+    cache_clips(build(grounder_cfg()), None, tmp_path)
+    assert 'do not say of which checkpoint' in capsys.readouterr().out
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        'test.pt', 'train.pt']
+
+
+def test_a_half_cached_folder_goes_on_with_its_own_weights_only(
+        monkeypatch, tmp_path):
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr('decoder_study.features._encode', stop)
+    first, second = build(grounder_cfg()), build(grounder_cfg())
+    with torch.no_grad():
+        next(second.backbone.parameters()).add_(1)
+    with pytest.raises(KeyboardInterrupt):
+        cache_clips(first, None, tmp_path)
+    with pytest.raises(ValueError, match='another checkpoint'):
+        cache_clips(second, None, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        cache_clips(first, None, tmp_path)
 
 
 def test_smallest_change():

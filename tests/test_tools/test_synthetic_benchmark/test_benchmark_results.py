@@ -118,6 +118,20 @@ def test_curve_of_all_pieces(tmp_path):
         [1.2, 2.4, 2.6])
 
 
+@pytest.mark.parametrize('cut', [1, 12, 30, 60])
+def test_a_last_line_that_a_killed_run_left_is_passed_over(cut, tmp_path):
+    for piece in ('1', '2'):
+        write_scalars(tmp_path / piece, {int(piece): .5, 9: .6})
+        path = tmp_path / piece / 'vis_data' / 'scalars.json'
+        path.write_text(path.read_text()[:-cut])
+    assert list(read_curve(tmp_path)) == [1, 2]
+    path.write_bytes(path.read_bytes() + 'é'.encode()[:1])
+    assert list(read_curve(tmp_path)) == [1, 2]
+    path.write_bytes(path.read_bytes() + b'\n{"step": 10}\n')
+    with pytest.raises(ValueError, match='scalars.json, line 3'):
+        read_curve(tmp_path)
+
+
 def test_runs_under_way_are_compared_where_the_last_one_is(tmp_path):
     scale = PROTOCOL.scale('cpu')
     runs = make_runs(tmp_path, scale, ['costa', 'stcat'], (0, 1, 2))
