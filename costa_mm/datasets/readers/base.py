@@ -107,10 +107,9 @@ class BaseVideoReader(metaclass=ABCMeta):
             FileNotFoundError, BehindEndError, VideoReadError: See
                 :meth:`read`.
         """
-        ids = self._checked_ids(path, frame_ids)
         return [
-            function(image) for first in range(0, len(ids), FEW)
-            for image in self._read(path, ids[first:first + FEW])
+            function(image) for first in range(0, len(frame_ids), FEW)
+            for image in self.read(path, frame_ids[first:first + FEW])
         ]
 
     def stream(self, path: str, start: int = 0) -> Iterator[np.ndarray]:
@@ -128,7 +127,7 @@ class BaseVideoReader(metaclass=ABCMeta):
             BehindEndError: If ``start`` lies behind the end of the video.
             VideoReadError: If the file cannot be opened or decoded.
         """
-        self._check_stream(path, start)
+        self._check_start(path, start)
         count = self.probe(path).num_frames
         if start and start >= count:
             raise BehindEndError(path, start, count)
@@ -175,8 +174,8 @@ class BaseVideoReader(metaclass=ABCMeta):
                              'from 0')
         return ids
 
-    def _check_stream(self, path: str, start: int) -> None:
-        self._check_exists(path)
+    @staticmethod
+    def _check_start(path: str, start: int) -> None:
         if start < 0:
             raise IndexError(f'frame {start} of {path}: frames count from 0')
 

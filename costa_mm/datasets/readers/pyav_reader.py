@@ -57,7 +57,8 @@ class PyAVReader(BaseVideoReader):
 
     def stream(self, path: str, start: int = 0) -> Iterator[np.ndarray]:
         """See :meth:`BaseVideoReader.stream`; each frame is decoded once."""
-        self._check_stream(path, start)
+        self._check_exists(path)
+        self._check_start(path, start)
         threads = self.num_threads and max(self.num_threads, STREAM_THREADS)
         with PyAVVideo(path, threads, self.accept_truncated) as video:
             yield from video.frames_from(start)
