@@ -147,7 +147,9 @@ class CollaborativeResNet(BaseModule):
         if not wanted or wanted != sorted(set(wanted) & set(stages)):
             raise ValueError(f'out_indices {self.out_indices} must be stages '
                              f'from 0 to {stages[-1]}, in rising order')
-        found = getattr(self.spatial, 'out_indices', stages)
+        found = stages  # of another kind, as it says itself
+        if not hasattr(self.spatial, 'stage_channels'):
+            found = getattr(self.spatial, 'out_indices', stages)
         if list(found) != stages:
             raise ValueError(
                 f'the 2D pathway has out_indices={tuple(found)}, but all of '
