@@ -37,7 +37,7 @@ class STVGDataPreprocessor(BaseDataPreprocessor):
         super().__init__(non_blocking=non_blocking)
         self.pad_size_divisor = pad_size_divisor
         for name, value in (('mean', mean), ('std', std)):
-            value = torch.tensor(value, dtype=torch.float32)
+            value = torch.tensor(value, dtype=torch.get_default_dtype())
             self.register_buffer(
                 name, value.view(1, 3, 1, 1), persistent=False)
 
