@@ -150,6 +150,10 @@ def report(args: argparse.Namespace, protocol: BenchmarkProtocol,
            scale: Scale, folder: Path) -> None:
     """Write tables and plots of all finished runs of the protocol."""
     runs = make_runs(args.out, scale, list(protocol.methods), scale.seeds)
+    if not (folder / 'ground_truth.json').is_file():
+        raise FileNotFoundError(
+            f'no runs in {folder}: give the --out of earlier ones, or run '
+            'some, without --report-only')
     truth = load_tubes(folder / 'ground_truth.json')
     oracles = json.loads(
         (folder / 'oracles.json').read_text(encoding='utf-8'))

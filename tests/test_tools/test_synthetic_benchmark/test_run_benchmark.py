@@ -157,6 +157,13 @@ def test_no_time_left(benchmark):
     assert 'WHOLE | 0 | not run' in text
 
 
+def test_a_report_of_nothing(benchmark, capsys):
+    code, steps = benchmark('--report-only')
+    assert code == 2 and not steps
+    assert f'no runs in {benchmark.folder}: give the --out' in \
+        capsys.readouterr().err
+
+
 def test_refuses_what_is_not_frozen(benchmark, protocol, data_root, tmp_path,
                                     capsys):
     def message(*args):
