@@ -18,8 +18,8 @@ from costa_mm.apis.jobs import read_list
 from costa_mm.apis.sources import VideoRequest
 from costa_mm.cli.running import run_main
 from costa_mm.proposals import TubeProposer
-from costa_mm.structures import load_proposals, proposal_path
-from costa_mm.utils.files import check_folder, video_hash
+from costa_mm.structures import OtherVideoError, load_proposals, proposal_path
+from costa_mm.utils.files import check_folder
 from costa_mm.utils.parallel import run_parallel
 
 # categories of COCO that no object has
@@ -116,18 +116,17 @@ def reason_to_propose(request: VideoRequest, proposer: TubeProposer,
                       path: str) -> str:
     """Why a file is not what a call would write now; '' if it is."""
     try:
-        found = load_proposals(path)
+        found = load_proposals(path, request.path)
         if not found.recipe:
             return ''  # of another maker
-        if os.path.isfile(request.path) and \
-                found.video != video_hash(request.path):
-            return 'it was of another video'
         recipe = proposer.recipe(request.path, request.sentences)
         if found.recipe == recipe:
             return ''
         old, new = json.loads(found.recipe), json.loads(recipe)
         return 'it was made with other settings: ' + ', '.join(
             k for k in sorted(new) if old.get(k) != new[k])
+    except OtherVideoError:
+        return 'it was of another video'
     except (OSError, ValueError) as e:  # told again when it is proposed
         return str(e)
 

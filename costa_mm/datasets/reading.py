@@ -127,13 +127,13 @@ def locate_videos(annotations: Annotations, broken: Dict[str, str],
 def _note_other_folders(found: Annotations, folder: FileFolder,
                         problems: Problems) -> None:
     """Say once how many videos lie in another folder than named."""
-    moved: Dict[str, SentenceAnnotation] = {}
+    videos: Dict[str, SentenceAnnotation] = {}
     for annotation in found:
-        if annotation.video not in moved and folder.fit(
-                annotation.video, annotation.video_path) >= Fit.ELSEWHERE:
-            moved[annotation.video] = annotation
+        videos.setdefault(annotation.video, annotation)
+    moved = [a for a in videos.values()
+             if folder.fit(a.video, a.video_path) >= Fit.ELSEWHERE]
     if moved:
-        first = next(iter(moved.values()))
+        first = moved[0]
         first.note(problems, 'warning',
                    'videos read from another folder than the named one',
                    f': {len(moved)}, the first is {first.video_path}')

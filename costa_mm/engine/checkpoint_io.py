@@ -169,7 +169,7 @@ def compare_weights(model: nn.Module, state: dict) -> Dict[str, List[str]]:
         state, 'reshaped' in both but of different shape.
     """
     own = model.state_dict()
-    known = {**_left_out(model, own), **own}
+    known = _with_left_out(model, own)
     return dict(
         missing=[
             k for k in own
@@ -182,13 +182,13 @@ def compare_weights(model: nn.Module, state: dict) -> Dict[str, List[str]]:
         ])
 
 
-def _left_out(model: nn.Module, own: Dict[str, Tensor]) -> Dict[str, Tensor]:
-    """Parameters that are not in the model's own state dict."""
-    return {
-        k: v.detach()
-        for k, v in model.named_parameters(remove_duplicate=False)
-        if k not in own
-    }
+def _with_left_out(model: nn.Module,
+                   own: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    """The state dict and the parameters that the model leaves out of it."""
+    known = dict(own)
+    for name, value in model.named_parameters(remove_duplicate=False):
+        known.setdefault(name, value.detach())
+    return known
 
 
 def _describe(diff: Dict[str, List[str]], total: int) -> str:
@@ -245,7 +245,7 @@ def load_weights(model: nn.Module,
     for pattern, replacement in revise_keys:
         state = {re.sub(pattern, replacement, k): v for k, v in state.items()}
     own = model.state_dict()
-    known = {**_left_out(model, own), **own}
+    known = _with_left_out(model, own)
     check_finite({k: v for k, v in state.items() if k in known}, path, known)
     diff = compare_weights(model, state)
     total = len(own)
